@@ -1,0 +1,189 @@
+// Package channel is the wire format between the daemon and an application:
+// frames over a Unix stream socket, specified in docs/channel.md.
+//
+// It is a core without I/O: bytes in, values out, and back. Both sides use
+// it, the daemon (internal/worker, internal/control/server) and the Go
+// library. Read Header first, then RequestHead and ResponseHead; Fields walks
+// a field block. Credits, windows and the order of frames are not decided
+// here but by the two sides.
+package channel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Version is the protocol version of this package.
+const Version = 1
+
+// Sizes of the format, in bytes.
+const (
+	HeaderSize       = 12      // of a frame header
+	MaxPayload       = 1 << 18 // of one frame; a head must fit, so it bounds heads too
+	RequestFixed     = 32      // of the fixed part of a REQUEST payload
+	ResponseFixed    = 8       // of the fixed part of a RESPONSE payload
+	TrailersFixed    = 4       // of the fixed part of a TRAILERS payload
+	FilePayload      = 16      // of a FILE payload
+	FileWindowCost   = 4096    // what a FILE takes from the stream's window
+	DefaultWindow    = 1 << 16
+	MinWindow        = 1 << 10
+	MaxInitialWindow = 1 << 24
+	MaxWindow        = 1<<31 - 1
+	MaxCredit        = 1<<16 - 1
+)
+
+// Type is the type of a frame.
+type Type uint8
+
+// The frame types; docs/channel.md section 1.
+const (
+	Hello    Type = 0x01
+	Welcome  Type = 0x02
+	Call     Type = 0x03
+	Reply    Type = 0x04
+	Request  Type = 0x10
+	Response Type = 0x11
+	Data     Type = 0x12
+	Trailers Type = 0x13
+	File     Type = 0x14
+	Window   Type = 0x15
+	Cancel   Type = 0x16
+	Credit   Type = 0x17
+	GoAway   Type = 0x18
+)
+
+var typeNames = map[Type]string{
+	Hello: "HELLO", Welcome: "WELCOME", Call: "CALL", Reply: "REPLY", Request: "REQUEST", Response: "RESPONSE",
+	Data: "DATA", Trailers: "TRAILERS", File: "FILE", Window: "WINDOW", Cancel: "CANCEL", Credit: "CREDIT", GoAway: "GOAWAY",
+}
+
+func (t Type) String() string {
+	if n, ok := typeNames[t]; ok {
+		return n
+	}
+	return fmt.Sprintf("type 0x%02x", uint8(t))
+}
+
+// Flags of a frame.
+type Flags uint8
+
+// The flags; docs/channel.md section 1.
+const (
+	FlagEnd    Flags = 0x01
+	FlagText   Flags = 0x02
+	FlagOpaque Flags = 0x04
+	FlagCredit Flags = 0x80
+)
+
+// flagsOf says which flags a type defines; any other bit is an error.
+var flagsOf = [256]Flags{
+	Request:  FlagEnd,
+	Response: FlagEnd | FlagText | FlagOpaque | FlagCredit,
+	Data:     FlagEnd | FlagCredit,
+	Trailers: FlagCredit,
+	File:     FlagEnd | FlagCredit,
+	Cancel:   FlagCredit,
+}
+
+// Reasons in the value of a CANCEL from the daemon; section 7.
+const (
+	CancelGone       = 1 // the client is gone, nobody waits for the answer
+	CancelHalfClosed = 2 // the client closed its sending side; an answer may still be delivered
+	CancelBody       = 3 // the request body is broken or too late
+)
+
+// Header is the header of a frame.
+type Header struct {
+	Length uint32
+	Stream uint32
+	Type   Type
+	Flags  Flags
+	Value  uint16
+}
+
+// Errors of the format. All of them mean that the peer broke the protocol.
+var (
+	ErrTooLong = errors.New("channel: frame is longer than 262144 bytes")
+	ErrType    = errors.New("channel: unknown frame type")
+	ErrFlags   = errors.New("channel: flag that the frame type does not define")
+	ErrValue   = errors.New("channel: value in a frame type that has none")
+	ErrPayload = errors.New("channel: payload does not fit its frame type")
+	ErrField   = errors.New("channel: field block is malformed")
+)
+
+// ParseHeader reads the header at the start of b, which must hold at least
+// HeaderSize bytes, and checks all that can be checked without the payload.
+func ParseHeader(b []byte) (Header, error) {
+	_ = b[HeaderSize-1]
+	h := Header{
+		Length: binary.LittleEndian.Uint32(b),
+		Stream: binary.LittleEndian.Uint32(b[4:]),
+		Type:   Type(b[8]),
+		Flags:  Flags(b[9]),
+		Value:  binary.LittleEndian.Uint16(b[10:]),
+	}
+	if h.Length > MaxPayload {
+		return h, ErrTooLong
+	}
+	if h.Flags&^flagsOf[h.Type] != 0 {
+		return h, ErrFlags
+	}
+	switch h.Type {
+	case Response, Cancel:
+		return h, nil
+	case Request, Data, Trailers, Hello, Welcome, Call, Reply:
+	case File:
+		if h.Length != FilePayload {
+			return h, ErrPayload
+		}
+	case Window, Credit:
+		if h.Length != 4 {
+			return h, ErrPayload
+		}
+	case GoAway:
+		if h.Length != 0 {
+			return h, ErrPayload
+		}
+	default:
+		return h, ErrType
+	}
+	if h.Value != 0 {
+		return h, ErrValue
+	}
+	return h, nil
+}
+
+// AppendHeader appends h to dst.
+func AppendHeader(dst []byte, h Header) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, h.Length)
+	dst = binary.LittleEndian.AppendUint32(dst, h.Stream)
+	dst = append(dst, byte(h.Type), byte(h.Flags))
+	return binary.LittleEndian.AppendUint16(dst, h.Value)
+}
+
+// PutLength sets the length of the frame whose header starts at b[0], for a
+// frame whose payload was appended after its header.
+func PutLength(b []byte, n int) { binary.LittleEndian.PutUint32(b, uint32(n)) }
+
+// AppendFrame appends a whole frame.
+func AppendFrame(dst []byte, t Type, f Flags, stream uint32, value uint16, payload []byte) []byte {
+	dst = AppendHeader(dst, Header{Length: uint32(len(payload)), Stream: stream, Type: t, Flags: f, Value: value})
+	return append(dst, payload...)
+}
+
+// AppendUint32Frame appends a WINDOW or CREDIT frame.
+func AppendUint32Frame(dst []byte, t Type, stream, n uint32) []byte {
+	dst = AppendHeader(dst, Header{Length: 4, Stream: stream, Type: t})
+	return binary.LittleEndian.AppendUint32(dst, n)
+}
+
+// Uint32 reads the payload of a WINDOW or CREDIT frame, whose length
+// ParseHeader has checked. Zero and numbers above MaxWindow are errors.
+func Uint32(payload []byte) (uint32, error) {
+	n := binary.LittleEndian.Uint32(payload)
+	if n == 0 || n > MaxWindow {
+		return 0, ErrPayload
+	}
+	return n, nil
+}

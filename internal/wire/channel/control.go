@@ -1,0 +1,102 @@
+package channel
+
+// The JSON payloads of HELLO, WELCOME, CALL and REPLY; docs/channel.md
+// sections 2 and 3. This file holds only their shape; encoding/json does the
+// rest, these frames are rare.
+
+import "encoding/json"
+
+// HelloMessage is what an application says first on a connection.
+type HelloMessage struct {
+	Protocol int    `json:"protocol"`
+	Role     string `json:"role"` // "session" or "loop"
+	Program  string `json:"program,omitempty"`
+	Session  string `json:"session,omitempty"`
+	Loop     int    `json:"loop,omitempty"`
+	Window   uint32 `json:"window,omitempty"`
+	Credit   uint32 `json:"credit,omitempty"`
+}
+
+// Roles of a connection.
+const (
+	RoleSession = "session"
+	RoleLoop    = "loop"
+)
+
+// WelcomeMessage is the daemon's answer.
+type WelcomeMessage struct {
+	Protocol     int      `json:"protocol"`
+	Daemon       string   `json:"daemon,omitempty"`
+	Session      string   `json:"session,omitempty"`
+	Loops        int      `json:"loops,omitempty"`
+	Capabilities []string `json:"capabilities,omitempty"`
+	Window       uint32   `json:"window,omitempty"`
+}
+
+// CallMessage is a call on a session.
+type CallMessage struct {
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params,omitempty"`
+}
+
+// ReplyMessage answers a call: exactly one member is set.
+type ReplyMessage struct {
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  *Error          `json:"error,omitempty"`
+}
+
+// Code is the kind of an error, for decisions; the message is for people.
+type Code string
+
+// The codes; docs/channel.md section 3.1.
+const (
+	InvalidParameter    Code = "invalid_parameter"
+	AccessDenied        Code = "access_denied"
+	AlreadyExists       Code = "already_exists"
+	NotFound            Code = "not_found"
+	PortInUse           Code = "port_in_use"
+	AddressNotAvailable Code = "address_not_available"
+	Unsupported         Code = "unsupported"
+	Limit               Code = "limit"
+	Internal            Code = "internal"
+)
+
+// Error is an error that crosses the channel intact.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// RegisterParams are the parameters of the call "register".
+type RegisterParams struct {
+	URL      string    `json:"url"`
+	Queue    string    `json:"queue,omitempty"`
+	Limit    int       `json:"limit,omitempty"`
+	MaxAgeMS *int64    `json:"max_age_ms,omitempty"`
+	Timeouts *Timeouts `json:"timeouts,omitempty"`
+}
+
+// Timeouts override the machine's for the requests of one registration; nil
+// inherits and 0 turns off (docs/channel.md section 3.2).
+type Timeouts struct {
+	EntityBodyMS      *int64 `json:"entity_body_ms,omitempty"`
+	DrainEntityBodyMS *int64 `json:"drain_entity_body_ms,omitempty"`
+	IdleConnectionMS  *int64 `json:"idle_connection_ms,omitempty"`
+	HeaderWaitMS      *int64 `json:"header_wait_ms,omitempty"`
+	MinSendRate       *int64 `json:"min_send_rate,omitempty"` // bytes per second
+	MaxBody           *int64 `json:"max_body,omitempty"`      // bytes
+}
+
+// RegisterResult answers "register".
+type RegisterResult struct {
+	ID    uint32 `json:"id"`
+	URL   string `json:"url"`
+	Queue string `json:"queue"`
+}
+
+// UnregisterParams are the parameters of the call "unregister".
+type UnregisterParams struct {
+	ID uint32 `json:"id"`
+}
