@@ -73,11 +73,13 @@ const (
 	FlagEnd    Flags = 0x01
 	FlagText   Flags = 0x02
 	FlagOpaque Flags = 0x04
+	FlagMore   Flags = 0x08
 	FlagCredit Flags = 0x80
 )
 
 // flagsOf says which flags a type defines; any other bit is an error.
 var flagsOf = [256]Flags{
+	Reply:    FlagMore,
 	Request:  FlagEnd,
 	Response: FlagEnd | FlagText | FlagOpaque | FlagCredit,
 	Data:     FlagEnd | FlagCredit,
@@ -170,6 +172,16 @@ func PutLength(b []byte, n int) { binary.LittleEndian.PutUint32(b, uint32(n)) }
 func AppendFrame(dst []byte, t Type, f Flags, stream uint32, value uint16, payload []byte) []byte {
 	dst = AppendHeader(dst, Header{Length: uint32(len(payload)), Stream: stream, Type: t, Flags: f, Value: value})
 	return append(dst, payload...)
+}
+
+// AppendReply appends a REPLY as one frame, or as several if its payload is
+// longer than a frame can be.
+func AppendReply(dst []byte, stream uint32, payload []byte) []byte {
+	for len(payload) > MaxPayload {
+		dst = AppendFrame(dst, Reply, FlagMore, stream, 0, payload[:MaxPayload])
+		payload = payload[MaxPayload:]
+	}
+	return AppendFrame(dst, Reply, 0, stream, 0, payload)
 }
 
 // AppendUint32Frame appends a WINDOW or CREDIT frame.

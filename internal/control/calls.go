@@ -1,0 +1,83 @@
+package control
+
+import "github.com/httpsys/httpsys/internal/config"
+
+// The methods of administration.
+const (
+	AddURLACL    = "add urlacl"
+	DeleteURLACL = "delete urlacl"
+	ShowURLACL   = "show urlacl"
+
+	AddTimeout    = "add timeout"
+	DeleteTimeout = "delete timeout"
+	ShowTimeout   = "show timeout"
+
+	AddSetting    = "add setting"
+	DeleteSetting = "delete setting"
+	ShowSetting   = "show setting"
+
+	AddIPListen    = "add iplisten"
+	DeleteIPListen = "delete iplisten"
+	ShowIPListen   = "show iplisten"
+
+	ShowServiceState = "show servicestate"
+	Dump             = "dump"
+)
+
+// URLACLParams are the parameters of the three calls on reservations: grants
+// for "add" only; no url for "show" means all.
+type URLACLParams struct {
+	URL    string         `json:"url,omitempty"`
+	Grants []config.Grant `json:"grants,omitempty"`
+}
+
+// URLACLResult answers "show urlacl", in the order in which the reservations
+// were made.
+type URLACLResult struct {
+	URLACL []config.URLACL `json:"urlacl"`
+}
+
+// NumberParams are the parameters of the calls on timeouts and settings: the
+// name as it is in config.Timeouts or config.Settings, and for "add" the value
+// in its unit; 0 is off.
+type NumberParams struct {
+	Name  string `json:"name"`
+	Value *int64 `json:"value,omitempty"`
+}
+
+// Number is one timeout or setting with its value, which is in force.
+type Number struct {
+	Name    string `json:"name"`
+	Value   int64  `json:"value"` // 0: off
+	Unit    string `json:"unit"`
+	Default int64  `json:"default"`
+	Set     bool   `json:"set"` // by an administrator
+}
+
+// TimeoutResult answers "show timeout".
+type TimeoutResult struct {
+	Timeouts []Number `json:"timeouts"`
+}
+
+// SettingResult answers "show setting".
+type SettingResult struct {
+	Settings []Number `json:"settings"`
+}
+
+// IPListenParams are the parameters of "add iplisten" and "delete iplisten".
+type IPListenParams struct {
+	IPAddress string `json:"ipaddress"`
+}
+
+// IPListenResult answers "show iplisten".
+type IPListenResult struct {
+	IPListen []string `json:"iplisten"`
+}
+
+// DumpResult answers "dump".
+type DumpResult struct {
+	State *config.State `json:"state"`
+}
+
+// Empty is the result of the calls that only do something.
+type Empty struct{}

@@ -1,0 +1,87 @@
+package control
+
+// State is a snapshot of the service: the result of the call "show
+// servicestate" and, with --json, the output of the command. Members may be
+// added; those that are here keep their names and meaning.
+type State struct {
+	Queues    []Queue    `json:"queues"`
+	Ports     []int      `json:"ports"`     // that the daemon listens on, ascending
+	Listeners []Listener `json:"listeners"` // the same with details
+	Sessions  []Session  `json:"sessions"`
+	Daemon    Daemon     `json:"daemon"`
+	// Timeouts are the machine's, by the names of "show timeout"; 0 is off.
+	Timeouts map[string]int64 `json:"timeouts"`
+}
+
+// States of a queue.
+const (
+	Active   = "active"   // requests are taken or wait
+	Inactive = "inactive" // no worker is left; requests wait for one
+)
+
+// Queue is a request queue.
+type Queue struct {
+	Name     string   `json:"name"`  // of a private queue: made up by the daemon
+	Owner    string   `json:"owner"` // user name, or number where there is no name
+	State    string   `json:"state"`
+	Length   int      `json:"length"` // requests that wait now
+	Limit    int      `json:"limit"`  // how many may
+	Prefixes []string `json:"prefixes"`
+	Workers  []Worker `json:"workers"`
+	Counters Counters `json:"counters"`
+	OwnerUID uint32   `json:"owner_uid"`
+	Private  bool     `json:"private"`
+	MaxAgeMS int64    `json:"max_age_ms"` // 0: no limit
+}
+
+// Worker is a process that takes requests from a queue.
+type Worker struct {
+	PID      int32  `json:"pid"`
+	User     string `json:"user"`
+	Inflight int    `json:"inflight"` // requests it has and has not answered
+	UID      uint32 `json:"uid"`
+	Program  string `json:"program"` // as it calls itself
+	Session  uint64 `json:"session"` // number of its session in State.Sessions
+}
+
+// Counters of a queue since it was made.
+type Counters struct {
+	Requests  uint64 `json:"requests"`  // routed to the queue, rejected ones included
+	Rejected  uint64 `json:"rejected"`  // answered 503 because the queue was full
+	Cancelled uint64 `json:"cancelled"` // whose client left before the answer
+	OldestMS  int64  `json:"oldest_ms"` // age of the oldest request that waits now
+	Expired   uint64 `json:"expired"`   // answered 503 because they waited too long
+}
+
+// Listener is one open port.
+type Listener struct {
+	Port        int      `json:"port"`
+	Scheme      string   `json:"scheme"`
+	Addresses   []string `json:"addresses"`
+	Connections int      `json:"connections"`
+}
+
+// Session is a process that talks to the daemon.
+type Session struct {
+	ID      uint64         `json:"id"` // counts up; not the secret of the protocol
+	PID     int32          `json:"pid"`
+	UID     uint32         `json:"uid"`
+	User    string         `json:"user"`
+	Program string         `json:"program"`
+	URLs    []Registration `json:"urls"`
+}
+
+// Registration is a URL prefix bound to a queue by a session.
+type Registration struct {
+	ID    uint32 `json:"id"`
+	URL   string `json:"url"`
+	Queue string `json:"queue"`
+}
+
+// Daemon says which daemon answered.
+type Daemon struct {
+	Version  string `json:"version"`
+	PID      int    `json:"pid"`
+	UptimeMS int64  `json:"uptime_ms"`
+	Loops    int    `json:"loops"`
+}
