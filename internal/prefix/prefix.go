@@ -1,0 +1,108 @@
+package prefix
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// A Scheme is what a port speaks. A port speaks one scheme.
+type Scheme uint8
+
+// The schemes of a URL prefix. The zero Scheme is none of them.
+const (
+	HTTP Scheme = iota + 1
+	HTTPS
+)
+
+// String returns the scheme as it is written in a prefix.
+func (s Scheme) String() string {
+	switch s {
+	case HTTP:
+		return "http"
+	case HTTPS:
+		return "https"
+	}
+	return fmt.Sprintf("Scheme(%d)", uint8(s))
+}
+
+// A Kind is the host-specifier category, the "bucket", of a prefix. Buckets are
+// searched in the order of these constants, and the search ends in the first
+// one in which anything matches.
+type Kind uint8
+
+// The kinds of a prefix. The zero Kind is none of them.
+const (
+	Strong   Kind = iota + 1 // "+": every host name, every address
+	Explicit                 // a host name: requests for that name
+	IPBound                  // an IP address: every host name, connections to that address
+	Weak                     // "*": what the others did not take
+)
+
+// String returns a word for the kind.
+func (k Kind) String() string {
+	switch k {
+	case Strong:
+		return "strong wildcard"
+	case Explicit:
+		return "explicit"
+	case IPBound:
+		return "IP-bound"
+	case Weak:
+		return "weak wildcard"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// A Prefix is a URL prefix, taken apart. Parse makes them; what the fields hold
+// is promised only for those.
+type Prefix struct {
+	Scheme Scheme
+	Kind   Kind
+	Host   string     // "+", "*", a lower-case name of A-labels, or an IP literal as in a URL ("192.0.2.1", "[2001:db8::1]")
+	Addr   netip.Addr // the address of an IPBound prefix, never IPv4-mapped
+	Port   uint16     // 0 asks for a free port, see WithPort
+	Path   string     // canonical (see Canonical), in the case it was written in, starts and ends with a slash
+}
+
+// String returns the canonical text of p. Parse makes p of it again.
+func (p Prefix) String() string {
+	b := make([]byte, 0, len("https://:65535")+len(p.Host)+len(p.Path))
+	b = append(b, p.Scheme.String()...)
+	b = append(b, "://"...)
+	b = append(b, p.Host...)
+	b = append(b, ':')
+	b = strconv.AppendUint(b, uint64(p.Port), 10)
+	return string(append(b, p.Path...))
+}
+
+// Equal tells whether p and q are one prefix: hosts and paths are compared
+// without regard to case.
+func (p Prefix) Equal(q Prefix) bool {
+	return p.Scheme == q.Scheme && p.Kind == q.Kind && p.Port == q.Port && p.Addr == q.Addr &&
+		strings.EqualFold(p.Host, q.Host) && strings.EqualFold(p.Path, q.Path)
+}
+
+// WithPort returns p with the given port: the answer to a prefix with port 0.
+func (p Prefix) WithPort(port uint16) Prefix {
+	p.Port = port
+	return p
+}
+
+// LoopbackOnly tells whether p can only be meant for clients on this machine:
+// its host is localhost or a loopback address. A port on which there is no
+// other prefix listens on the loopback addresses only.
+func (p Prefix) LoopbackOnly() bool {
+	return p.Kind == IPBound && p.Addr.IsLoopback() || p.Kind == Explicit && p.Host == "localhost"
+}
+
+// Covers tells whether q is p or lies below it: same scheme, kind, host and
+// port, and q's path begins with the segments of p's.
+func (p Prefix) Covers(q Prefix) bool {
+	if p.Scheme != q.Scheme || p.Kind != q.Kind || p.Port != q.Port || p.Addr != q.Addr ||
+		!strings.EqualFold(p.Host, q.Host) {
+		return false
+	}
+	return hasPathPrefix(q.Path, p.Path)
+}
