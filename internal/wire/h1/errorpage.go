@@ -1,0 +1,56 @@
+package h1
+
+import (
+	"strconv"
+
+	"github.com/httpsys/httpsys/internal/wire/message"
+)
+
+// AppendError appends a whole response that the daemon makes by itself: head and a
+// small page that says in one sentence what happened. The page is left out for HEAD.
+// Without x.KeepAlive it says Connection: close, as it must after an *Error.
+// date, server and extra are complete lines and may be empty; extra is for
+// fields such as Retry-After or Allow.
+func AppendError(dst []byte, x Exchange, status int, text string, date, server, extra []byte) []byte {
+	const (
+		open  = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>"
+		title = "</title></head>\n<body>\n<h1>"
+		head  = "</h1>\n<p>"
+		end   = "</p>\n</body>\n</html>\n"
+	)
+	reason := message.StatusText(status)
+	heading := 4 + len(reason)
+	size := len(open) + heading + len(title) + heading + len(head) + len(text) + len(end)
+
+	dst = appendStatusLine(dst, status, nil)
+	dst = append(dst, "Content-Type: text/html; charset=utf-8\r\n"...)
+	dst = append(dst, date...)
+	dst = append(dst, server...)
+	dst = append(dst, extra...)
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, int64(size), 10)
+	dst = append(dst, "\r\n"...)
+	switch {
+	case !x.KeepAlive:
+		dst = append(dst, "Connection: close\r\n"...)
+	case x.Version < 11:
+		dst = append(dst, "Connection: keep-alive\r\n"...)
+	}
+	dst = append(dst, "\r\n"...)
+	if x.Head {
+		return dst
+	}
+	dst = append(dst, open...)
+	dst = appendHeading(dst, status, reason)
+	dst = append(dst, title...)
+	dst = appendHeading(dst, status, reason)
+	dst = append(dst, head...)
+	dst = append(dst, text...)
+	return append(dst, end...)
+}
+
+func appendHeading(dst []byte, status int, reason string) []byte {
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	return append(dst, reason...)
+}

@@ -1,0 +1,116 @@
+package h1
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/httpsys/httpsys/internal/wire/message"
+)
+
+// The parts of a chunked body besides the header of a chunk.
+const (
+	ChunkEnd  = "\r\n"      // behind the bytes of a chunk
+	LastChunk = "0\r\n\r\n" // instead of AppendTrailers if there are none
+)
+
+// MaxChunkHeader is how long what AppendChunkHeader adds can be.
+const MaxChunkHeader = 18
+
+// statusLines are complete status lines with the registered phrases.
+var statusLines = func() (t [600]string) {
+	for status := range t {
+		if text := message.StatusText(status); text != "" {
+			t[status] = "HTTP/1.1 " + strconv.Itoa(status) + " " + text + "\r\n"
+		}
+	}
+	return t
+}()
+
+func appendStatusLine(dst []byte, status int, reason []byte) []byte {
+	if len(reason) == 0 && status < len(statusLines) && statusLines[status] != "" {
+		return append(dst, statusLines[status]...)
+	}
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ') // RFC 9112 4: even before an empty phrase
+	dst = append(dst, reason...)
+	return append(dst, "\r\n"...)
+}
+
+// AppendResponseHead appends the head of a final response, framed as Frame
+// decided. The application's fields keep their order and spelling. date and
+// server are complete lines, used where the application has none of its own. The status line says
+// HTTP/1.1 whatever the client speaks (RFC 9110 2.5).
+func AppendResponseHead(dst []byte, x Exchange, r *message.Response, f Framing, length int64, keepAlive bool,
+	date, server []byte) []byte {
+	dst = appendStatusLine(dst, r.Status, r.Reason)
+	tunnel := r.Status == 101 || x.Connect && r.Status >= 200 && r.Status < 300
+	skip := -1
+	if r.LengthAt >= 0 && (r.Status < 200 || r.Status == 204 || tunnel) {
+		skip = r.LengthAt // RFC 9110 8.6: no Content-Length there
+	}
+	dst = appendFields(dst, r.Fields, skip)
+	if !r.HasDate {
+		dst = append(dst, date...)
+	}
+	if !r.HasServer {
+		dst = append(dst, server...)
+	}
+	switch {
+	case f == FramingChunked:
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	case length >= 0 && r.LengthAt < 0:
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, length, 10)
+		dst = append(dst, "\r\n"...)
+	}
+	switch {
+	case tunnel:
+	case !keepAlive:
+		dst = append(dst, "Connection: close\r\n"...)
+	case x.Version < 11:
+		dst = append(dst, "Connection: keep-alive\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// AppendInformational appends a 1xx response other than 101. An HTTP/1.0 client
+// must not get one (RFC 9110 15.2).
+func AppendInformational(dst []byte, r *message.Response) []byte {
+	dst = appendStatusLine(dst, r.Status, r.Reason)
+	dst = appendFields(dst, r.Fields, r.LengthAt)
+	return append(dst, "\r\n"...)
+}
+
+// appendFields appends field lines, without the one at index skip.
+func appendFields(dst []byte, fields []message.Field, skip int) []byte {
+	size := 0
+	for i := range fields {
+		size += len(fields[i].Name) + len(fields[i].Value) + len(": \r\n")
+	}
+	dst = slices.Grow(dst, size)
+	for i := range fields {
+		if i == skip {
+			continue
+		}
+		dst = append(dst, fields[i].Name...)
+		dst = append(dst, ": "...)
+		dst = append(dst, fields[i].Value...)
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
+}
+
+// AppendChunkHeader appends the size line of a chunk of n bytes. n must be
+// above 0: a chunk of 0 bytes ends the body.
+func AppendChunkHeader(dst []byte, n int) []byte {
+	dst = strconv.AppendInt(dst, int64(n), 16)
+	return append(dst, "\r\n"...)
+}
+
+// AppendTrailers ends a chunked body with a trailer section.
+func AppendTrailers(dst []byte, fields []message.Field) []byte {
+	dst = append(dst, "0\r\n"...)
+	dst = appendFields(dst, fields, -1)
+	return append(dst, "\r\n"...)
+}

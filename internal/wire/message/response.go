@@ -1,0 +1,234 @@
+package message
+
+import (
+	"errors"
+
+	"github.com/httpsys/httpsys/internal/wire/channel"
+)
+
+// MaxFields is how many fields an application's head or trailer section may
+// have. A browser gives up long before; it bounds the scratch space of a loop.
+const MaxFields = 1024
+
+// Errors in a head from an application. Each of them breaks the protocol of
+// the channel (docs/channel.md section 8).
+var (
+	ErrStatus      = errors.New("status is not between 100 and 999, or differs from that of the frame")
+	ErrStatusLine  = errors.New("status line is malformed")
+	ErrReason      = errors.New("reason phrase has a control character")
+	ErrName        = errors.New("field name is not a token")
+	ErrValue       = errors.New("field value has a control character")
+	ErrLine        = errors.New("field line is malformed")
+	ErrLength      = errors.New("Content-Length is not one number")
+	ErrFields      = errors.New("more than 1024 fields")
+	ErrIncomplete  = errors.New("head does not have the fields it announces, or has bytes behind them")
+	ErrTrailerName = errors.New("framing or routing field in a trailer section")
+)
+
+// Response is the head of a final or informational response of an application,
+// checked, and without what the daemon decides by itself.
+type Response struct {
+	Status int
+	Reason []byte // may be empty: the registered phrase
+	// Fields is in the application's order and spelling. Transfer-Encoding,
+	// Keep-Alive and Proxy-Connection are left out, and so are Connection and
+	// Upgrade unless the status is 101. There is at most one Content-Length. Its array is
+	// used again by the next response that is parsed into this Response.
+	Fields []Field
+	// ContentLength is -1 if the application gave none; LengthAt is the index
+	// of its field in Fields, or -1.
+	ContentLength int64
+	LengthAt      int
+	// Close: the application asked for Connection: close.
+	Close bool
+	// TransferEncoding is the value of the field that was left out of Fields, or
+	// nil; of several fields, something that is no coding. It matters only to
+	// those who read a body written as HTTP/1.1 text.
+	TransferEncoding []byte
+
+	HasDate, HasServer, HasTrailer bool
+}
+
+var severalCodings = []byte("(several)")
+
+// Informational says whether another response follows this one (RFC 9110
+// 15.2). 101 is final: after it, the connection is not HTTP any more.
+func (r *Response) Informational() bool { return r.Status < 200 && r.Status != 101 }
+
+func (r *Response) reset(status int) {
+	*r = Response{Status: status, Fields: r.Fields[:0], ContentLength: -1, LengthAt: -1}
+}
+
+// ParseBinary reads the binary form: reason NUL, then name NUL value NUL of
+// each field. What it keeps aliases head.
+func (r *Response) ParseBinary(status int, head []byte, fields int) error {
+	r.reset(status)
+	if status < 100 || status > 999 {
+		return ErrStatus
+	}
+	if fields > MaxFields {
+		return ErrFields
+	}
+	i := ValueEnd(head, 0)
+	if i == len(head) {
+		return ErrIncomplete
+	}
+	if head[i] != 0 {
+		return ErrReason
+	}
+	r.Reason = Trim(head[:i])
+	i++
+	for ; fields > 0; fields-- {
+		colon := TokenEnd(head, i)
+		if colon == len(head) {
+			return ErrIncomplete
+		}
+		if head[colon] != 0 || colon == i {
+			return ErrName
+		}
+		end := ValueEnd(head, colon+1)
+		if end == len(head) {
+			return ErrIncomplete
+		}
+		if head[end] != 0 {
+			return ErrValue
+		}
+		if err := r.add(head[i:colon], Trim(head[colon+1:end])); err != nil {
+			return err
+		}
+		i = end + 1
+	}
+	if i != len(head) {
+		return ErrIncomplete
+	}
+	return nil
+}
+
+// ParseText reads the HTTP/1.1 text form: status line, field lines and an empty
+// line, each ended by CRLF. status is that of the frame: 0 or equal to that of
+// the text. What it keeps aliases head.
+func (r *Response) ParseText(status int, head []byte) error {
+	r.reset(status)
+	// HTTP/1.0 is what some frameworks write to an HTTP/1.0 client.
+	if len(head) < len("HTTP/1.1 200\r\n") || string(head[:7]) != "HTTP/1." || head[7] < '0' || head[7] > '9' ||
+		head[8] != ' ' {
+		return ErrStatusLine
+	}
+	text := 0
+	for _, c := range head[9:12] {
+		if c < '0' || c > '9' {
+			return ErrStatusLine
+		}
+		text = text*10 + int(c-'0')
+	}
+	if text < 100 || status != 0 && status != text {
+		return ErrStatus
+	}
+	r.Status = text
+	// RFC 9112 4 asks for the space even before an empty phrase, and for
+	// tolerance where it is missing.
+	end := 12
+	if head[end] == ' ' {
+		end = ValueEnd(head, 13)
+		r.Reason = Trim(head[13:end])
+	}
+	if !isCRLF(head, end) {
+		return ErrStatusLine
+	}
+	for i := end + 2; ; i = end + 2 {
+		if isCRLF(head, i) {
+			if i+2 != len(head) {
+				return ErrIncomplete
+			}
+			return nil
+		}
+		colon := TokenEnd(head, i)
+		if colon == len(head) {
+			return ErrIncomplete
+		}
+		if head[colon] != ':' || colon == i {
+			return ErrName
+		}
+		end = ValueEnd(head, colon+1)
+		if !isCRLF(head, end) {
+			if end+1 >= len(head) {
+				return ErrIncomplete
+			}
+			return ErrValue
+		}
+		if err := r.add(head[i:colon], Trim(head[colon+1:end])); err != nil {
+			return err
+		}
+	}
+}
+
+func isCRLF(b []byte, i int) bool { return i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n' }
+
+// add takes one field whose name and value are checked.
+func (r *Response) add(name, value []byte) error {
+	switch KnownOf(name) {
+	case Other, Expect, Host, MaxForwards, TE:
+	case Date:
+		r.HasDate = true
+	case Server:
+		r.HasServer = true
+	case Trailer:
+		r.HasTrailer = true
+	case ContentLength:
+		n, ok := ParseLength(value)
+		if !ok || r.ContentLength >= 0 && n != r.ContentLength {
+			return ErrLength
+		}
+		if r.ContentLength >= 0 {
+			return nil
+		}
+		r.ContentLength, r.LengthAt = n, len(r.Fields)
+	case Connection:
+		if HasToken(value, "close") {
+			r.Close = true
+		}
+		if r.Status != 101 {
+			return nil
+		}
+	case Upgrade:
+		if r.Status != 101 {
+			return nil
+		}
+	case TransferEncoding:
+		if r.TransferEncoding != nil {
+			value = severalCodings
+		}
+		r.TransferEncoding = value
+		return nil
+	case KeepAlive, ProxyConnection:
+		return nil
+	}
+	if len(r.Fields) == MaxFields {
+		return ErrFields
+	}
+	r.Fields = append(r.Fields, Field{name, value})
+	return nil
+}
+
+// ParseTrailers appends the fields of an application's trailer section to dst.
+// Framing and routing fields are an error.
+func ParseTrailers(block channel.Fields, dst []Field) ([]Field, error) {
+	if block.Left > MaxFields {
+		return dst, ErrFields
+	}
+	for {
+		name, value, ok, err := block.Next()
+		if !ok {
+			return dst, err
+		}
+		switch {
+		case !ValidName(name):
+			return dst, ErrName
+		case !ValidValue(value):
+			return dst, ErrValue
+		case ForbiddenInTrailers(name):
+			return dst, ErrTrailerName
+		}
+		dst = append(dst, Field{name, Trim(value)})
+	}
+}
