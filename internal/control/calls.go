@@ -5,6 +5,7 @@ import "github.com/httpsys/httpsys/internal/config"
 // The methods of administration.
 const (
 	AddURLACL    = "add urlacl"
+	UpdateURLACL = "update urlacl"
 	DeleteURLACL = "delete urlacl"
 	ShowURLACL   = "show urlacl"
 
@@ -24,8 +25,8 @@ const (
 	Dump             = "dump"
 )
 
-// URLACLParams are the parameters of the three calls on reservations: grants
-// for "add" only; no url for "show" means all.
+// URLACLParams are the parameters of the calls on reservations: grants for
+// "add" and "update" only; no url for "show" means all.
 type URLACLParams struct {
 	URL    string         `json:"url,omitempty"`
 	Grants []config.Grant `json:"grants,omitempty"`

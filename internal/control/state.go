@@ -85,3 +85,28 @@ type Daemon struct {
 	UptimeMS int64  `json:"uptime_ms"`
 	Loops    int    `json:"loops"`
 }
+
+// Normalize makes every list that is nil an empty one, so that it is [] and
+// not null in JSON: scripts loop over lists without asking first.
+func (s *State) Normalize() {
+	notNil(&s.Queues)
+	notNil(&s.Ports)
+	notNil(&s.Listeners)
+	notNil(&s.Sessions)
+	for i := range s.Queues {
+		notNil(&s.Queues[i].Prefixes)
+		notNil(&s.Queues[i].Workers)
+	}
+	for i := range s.Listeners {
+		notNil(&s.Listeners[i].Addresses)
+	}
+	for i := range s.Sessions {
+		notNil(&s.Sessions[i].URLs)
+	}
+}
+
+func notNil[T any](list *[]T) {
+	if *list == nil {
+		*list = []T{}
+	}
+}
