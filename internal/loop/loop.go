@@ -1,0 +1,244 @@
+// Package loop is the event loop: one goroutine for each core that waits for
+// its descriptors, its timers and its mailbox, and runs everything else in
+// turn.
+//
+// Whatever belongs to a Loop is touched on its goroutine only, so nothing
+// there is locked. Others talk to it through Do, which posts a function to
+// the mailbox. A turn is: events, mail, timers, then the functions that asked
+// to run at its end (AtTurnEnd); that is where batches are written, one
+// system call for all that a turn produced. Descriptors closed during a turn
+// are really closed after it, so a number cannot be reused while events for
+// its predecessor are still in the batch.
+//
+// Read Loop.Run first. timer.go has the timers.
+package loop
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/httpsys/httpsys/internal/sys"
+)
+
+// Handler takes the events of one descriptor.
+type Handler interface {
+	// Ready is called with the sys event bits that hold now. Watching is edge
+	// triggered: the handler must remember what it does not use up.
+	Ready(events uint32)
+}
+
+// Turner is called at the end of a turn.
+type Turner interface{ TurnEnd() }
+
+// maxEvents bounds the work of one turn, so that timers and mail get theirs.
+const maxEvents = 256
+
+// Loop is one event loop. Make it with New, then call Run.
+type Loop struct {
+	Index int
+
+	epoll    sys.Epoll
+	handlers []Handler // by descriptor
+	events   [maxEvents]sys.Event
+	now      int64 // monotonic milliseconds at the start of the turn
+	started  time.Time
+	timers   wheel
+	turners  []Turner
+	closing  []int // descriptors to close after the turn
+
+	wake    int // eventfd
+	mu      sync.Mutex
+	mail    []func()
+	pending atomic.Bool // mail is there
+	stopped bool        // under mu: no more mail is taken
+
+	stopping atomic.Bool
+
+	dateSecond int64
+	date       []byte
+}
+
+// New makes a loop.
+func New(index int) (*Loop, error) {
+	ep, err := sys.NewEpoll()
+	if err != nil {
+		return nil, err
+	}
+	wake, err := sys.NewEvent()
+	if err != nil {
+		ep.Close()
+		return nil, err
+	}
+	l := &Loop{Index: index, epoll: ep, wake: wake, started: time.Now()}
+	if err := l.Watch(wake, wakeHandler{l}); err != nil {
+		ep.Close()
+		sys.Close(wake)
+		return nil, err
+	}
+	l.tick()
+	l.timers.init(l.now)
+	return l, nil
+}
+
+type wakeHandler struct{ l *Loop }
+
+func (h wakeHandler) Ready(uint32) { sys.Clear(h.l.wake) }
+
+// Watch reports the events of fd to h, edge triggered, until Close.
+func (l *Loop) Watch(fd int, h Handler) error {
+	l.set(fd, h)
+	return l.epoll.Watch(fd)
+}
+
+// WatchListener reports that fd has connections to accept, as long as it has.
+func (l *Loop) WatchListener(fd int, h Handler) error {
+	l.set(fd, h)
+	return l.epoll.WatchLevel(fd)
+}
+
+func (l *Loop) set(fd int, h Handler) {
+	for fd >= len(l.handlers) {
+		l.handlers = append(l.handlers, make([]Handler, max(64, len(l.handlers)))...)
+	}
+	l.handlers[fd] = h
+}
+
+// Unwatch stops reporting events of fd but leaves it open.
+func (l *Loop) Unwatch(fd int) {
+	l.handlers[fd] = nil
+	l.epoll.Unwatch(fd)
+}
+
+// Close stops reporting events of fd at once and closes it after this turn.
+func (l *Loop) Close(fd int) {
+	l.handlers[fd] = nil
+	l.closing = append(l.closing, fd)
+}
+
+// Now is the time of this turn in milliseconds of a monotonic clock.
+func (l *Loop) Now() int64 { return l.now }
+
+// Date is the current time as an HTTP field line, "Date: …\r\n"
+// (RFC 9110 5.6.7). It is valid until the end of the turn.
+func (l *Loop) Date() []byte {
+	now := l.started.Add(time.Duration(l.now) * time.Millisecond)
+	if s := now.Unix(); s != l.dateSecond || l.date == nil {
+		l.dateSecond = s
+		l.date = now.UTC().AppendFormat(l.date[:0], "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
+	}
+	return l.date
+}
+
+// AtTurnEnd runs t once, at the end of this turn. The caller sees to it that
+// it does not ask twice in a turn.
+func (l *Loop) AtTurnEnd(t Turner) { l.turners = append(l.turners, t) }
+
+// Do posts f to run on the loop's goroutine. It reports false when the loop
+// has ended and f will never run.
+func (l *Loop) Do(f func()) bool {
+	l.mu.Lock()
+	if l.stopped {
+		l.mu.Unlock()
+		return false
+	}
+	l.mail = append(l.mail, f)
+	first := len(l.mail) == 1
+	l.pending.Store(true)
+	l.mu.Unlock()
+	if first {
+		sys.Signal(l.wake)
+	}
+	return true
+}
+
+// Call posts f and waits until it has run; false when the loop has ended. It
+// must not be called on the loop's own goroutine.
+func (l *Loop) Call(f func()) bool {
+	done := make(chan struct{})
+	if !l.Do(func() { defer close(done); f() }) {
+		return false
+	}
+	<-done
+	return true
+}
+
+// Stop makes Run return after the present turn.
+func (l *Loop) Stop() {
+	l.mu.Lock()
+	l.stopped = true
+	l.mu.Unlock()
+	l.stopping.Store(true)
+	sys.Signal(l.wake)
+}
+
+// Run turns until Stop. It locks its goroutine to a thread: a thread that
+// waits in epoll keeps its caches, and the scheduler gets its processor back
+// meanwhile.
+func (l *Loop) Run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for l.turn() {
+	}
+	l.closeAll()
+	l.mu.Lock()
+	mail := l.mail
+	l.mail = nil
+	l.mu.Unlock()
+	for _, f := range mail { // callers of Call wait for theirs
+		f()
+	}
+	l.closeAll()
+	l.epoll.Close()
+	sys.Close(l.wake)
+}
+
+// turn is one round; false after Stop.
+func (l *Loop) turn() bool {
+	n, _ := l.epoll.Poll(l.events[:])
+	if n == 0 {
+		// Nothing is ready: block until there is, or the next timer is due.
+		n, _ = l.epoll.Wait(l.events[:], l.timers.wait(l.elapsed()))
+	}
+	l.tick()
+	for i := range n {
+		ev := &l.events[i]
+		if h := l.handlers[ev.Fd]; h != nil {
+			h.Ready(ev.Events)
+		}
+	}
+	if l.pending.Load() {
+		l.readMail()
+	}
+	l.timers.expire(l.now)
+	for i := 0; i < len(l.turners); i++ { // a turner may add others
+		l.turners[i].TurnEnd()
+	}
+	clear(l.turners)
+	l.turners = l.turners[:0]
+	l.closeAll()
+	return !l.stopping.Load()
+}
+
+func (l *Loop) readMail() {
+	l.mu.Lock()
+	mail := l.mail
+	l.mail = nil
+	l.pending.Store(false)
+	l.mu.Unlock()
+	for _, f := range mail {
+		f()
+	}
+}
+
+func (l *Loop) closeAll() {
+	for _, fd := range l.closing {
+		sys.Close(fd)
+	}
+	l.closing = l.closing[:0]
+}
+
+func (l *Loop) elapsed() int64 { return int64(time.Since(l.started) / time.Millisecond) }
+
+func (l *Loop) tick() { l.now = l.elapsed() }

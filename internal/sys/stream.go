@@ -1,0 +1,111 @@
+package sys
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrAgain says that a non-blocking call would have to wait.
+const ErrAgain = unix.EAGAIN
+
+// Read receives from a socket. It returns 0 without error at the end of the
+// stream, and ErrAgain when there is nothing now.
+func Read(fd int, b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+			uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 {
+			return 0, errno
+		}
+		return int(n), nil
+	}
+}
+
+// Write sends what the socket takes. more says that further bytes follow at
+// once, so that the kernel need not send a short segment.
+func Write(fd int, b []byte, more bool) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	flags := uintptr(unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT)
+	if more {
+		flags |= unix.MSG_MORE
+	}
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+			uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 {
+			return 0, errno
+		}
+		return int(n), nil
+	}
+}
+
+// Write2 sends a and then b in one call, as far as the socket takes them.
+func Write2(fd int, a, b []byte, more bool) (int, error) {
+	if len(b) == 0 {
+		return Write(fd, a, more)
+	}
+	if len(a) == 0 {
+		return Write(fd, b, more)
+	}
+	iov := [2]unix.Iovec{{Base: &a[0]}, {Base: &b[0]}}
+	iov[0].SetLen(len(a))
+	iov[1].SetLen(len(b))
+	var msg unix.Msghdr
+	msg.Iov = &iov[0]
+	msg.SetIovlen(2)
+	flags := uintptr(unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT)
+	if more {
+		flags |= unix.MSG_MORE
+	}
+	for {
+		n, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), flags)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 {
+			return 0, errno
+		}
+		return int(n), nil
+	}
+}
+
+// SendFile sends up to n bytes of the file at offset off to the socket. It
+// returns 0 without error when the file ends at off. The call may read a disk,
+// so the scheduler is told.
+func SendFile(sock, file int, off int64, n int) (int, error) {
+	for {
+		m, err := unix.Sendfile(sock, file, &off, n)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		return m, nil
+	}
+}
+
+// ShutdownWrite ends the sending direction: the peer reads an end of stream.
+func ShutdownWrite(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
+
+// Reset makes the coming Close answer the peer with a reset instead of an
+// orderly end, so that it cannot take a cut message for a complete one.
+func Reset(fd int) {
+	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}
+
+// Close closes fd.
+func Close(fd int) error { return unix.Close(fd) }
