@@ -73,7 +73,7 @@ var Settings = []Setting{
 		func(l *Limits) *int { return &l.MaxFieldLength }),
 	size("maxrequestbytes", "Maximum length of a request head", 256, 131072, 16384,
 		func(l *Limits) *int { return &l.MaxRequestBytes }),
-	size("maxtargetlength", "Maximum length of a request target", 64, 65534, 8192,
+	size("maxtargetlength", "Maximum length of a request target", 64, 65534, 16384,
 		func(l *Limits) *int { return &l.MaxTargetLength }),
 	{
 		Name: "maxfields", Label: "Maximum number of header fields", Unit: "fields",

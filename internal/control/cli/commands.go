@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/httpsys/httpsys/internal/config"
+)
+
+// command is one command of the form VERB OBJECT [tag=value …].
+type command struct {
+	verb, object string
+	short        string   // one line
+	long         string   // what there is to know beyond it
+	rights       string   // who may do it
+	tags         []tag    // in the order in which values alone are taken
+	examples     []string // whole command lines
+	json         bool     // has --json
+	run          func(*run) error
+}
+
+const rootHelp = `httpsys owns the HTTP ports of a machine. Programs register URL prefixes with it and receive
+exactly the requests that match; administrators use the commands of "netsh http".
+
+Arguments are written tag=value, in any order; upper and lower case are the same in commands and tags.
+Values alone are taken in the order of the usage line.`
+
+const serveHelp = `Runs the daemon in the foreground until SIGTERM or SIGINT. It is ready when its socket accepts
+connections; it then prints one line, "httpsys: ready on PATH".
+
+The socket is --socket, else $HTTPSYS_SOCKET, else /run/httpsys/httpsys.sock for root,
+$XDG_RUNTIME_DIR/httpsys/httpsys.sock for other users, or /tmp/httpsys-UID/httpsys.sock.
+The data folder is --data, else /var/lib/httpsys for root and $XDG_STATE_HOME/httpsys
+(~/.local/state/httpsys) for other users. It holds config.json; one daemon at a time can use it.`
+
+var verbHelp = map[string]string{
+	"add":    "Add something to the configuration",
+	"update": "Change something in the configuration",
+	"delete": "Take something out of the configuration",
+	"show":   "Show the configuration and the state of the service",
+}
+
+const (
+	forAdmins   = "Administrators: root and the user of the daemon."
+	forDelegate = "Administrators (root and the user of the daemon), and users to whom the reservation above it grants delegate."
+	forAll      = "Everyone."
+)
+
+var (
+	urlTag = tag{name: "url", value: "URL", required: true,
+		help: "the URL prefix, like http://+:80/app/"}
+	userTag = tag{name: "user", value: "USER", repeat: true, values: []string{config.Everyone},
+		help: "a user by name or number, or everyone; may be repeated"}
+	listenTag = tag{name: "listen", value: "yes|no", repeat: true, values: []string{"yes", "no"},
+		help: "may register prefixes there (default yes); no forbids it, even if another grant allows it"}
+	delegateTag = tag{name: "delegate", value: "yes|no", repeat: true, values: []string{"yes", "no"},
+		help: "may make reservations below it (default no)"}
+	groupTag = tag{name: "group", value: "GROUP", repeat: true,
+		help: "a group by name or number; may be repeated"}
+	grantTags = []tag{urlTag, userTag, listenTag, delegateTag, groupTag}
+
+	timeoutTag = tag{name: "timeouttype", value: "TYPE", required: true, values: names(config.Timeouts),
+		help: "which one: " + strings.Join(names(config.Timeouts), ", ")}
+	settingTag = tag{name: "settingtype", value: "TYPE", required: true, values: names(config.Settings),
+		help: "which one: " + strings.Join(names(config.Settings), ", ")}
+	addressTag = tag{name: "ipaddress", alias: "address", value: "IP", required: true,
+		help: "an IPv4 or IPv6 address without a port; 0.0.0.0 and :: are all of a family"}
+)
+
+// commands are all commands that talk to the daemon, in the order of the manual.
+var commands = []command{
+	{
+		verb: "add", object: "urlacl", tags: grantTags, run: (*run).addURLACL, rights: forDelegate,
+		short: "Reserve a URL prefix for users and groups",
+		long: `Only they may register prefixes at or below it. Without a reservation every user may register
+on ports from 1024 up, and only administrators below. The longest reservation decides; reservations for "+", for a
+host name, for an address and for "*" are independent of each other. Nothing is inherited from the reservation above.
+
+listen= and delegate= belong to the user= or group= before them; before the first, they hold for all. Names are looked
+up whenever they are used: a right belongs to whoever has the name then.`,
+		examples: []string{
+			"httpsys add urlacl url=http://+:80/app/ user=alice",
+			"httpsys add urlacl url=http://+:80/shop/ user=alice delegate=yes group=www",
+			"httpsys add urlacl http://www.example.org:80/ alice",
+		},
+	},
+	{
+		verb: "update", object: "urlacl", tags: grantTags, run: (*run).updateURLACL, rights: forDelegate,
+		short: "Change for whom a URL prefix is reserved",
+		long: `The users and groups replace those that the reservation had; the parameters are those of add urlacl. What
+is registered already stays registered.`,
+		examples: []string{"httpsys update urlacl url=http://+:80/app/ user=alice user=bob"},
+	},
+	{
+		verb: "delete", object: "urlacl", tags: []tag{urlTag}, run: (*run).deleteURLACL, rights: forDelegate,
+		short:    "Delete the reservation of a URL prefix",
+		long:     `What is registered already stays registered.`,
+		examples: []string{"httpsys delete urlacl url=http://+:80/app/"},
+	},
+	{
+		verb: "show", object: "urlacl", tags: []tag{optional(urlTag)}, json: true, run: (*run).showURLACL, rights: forAll,
+		short:    "Show reservations of URL prefixes",
+		long:     `Without url= all of them, in the order in which they were made.`,
+		examples: []string{"httpsys show urlacl", "httpsys show urlacl url=http://+:80/app/ --json"},
+	},
+	{
+		verb: "show", object: "servicestate", json: true, run: (*run).showServiceState, rights: forAll,
+		tags: []tag{
+			{name: "view", value: "session|requestq", values: []string{"session", "requestq"},
+				help: "what comes first: sessions (the default) or request queues"},
+			{name: "verbose", value: "yes|no", values: []string{"yes", "no"},
+				help: "with properties (the default) or without"},
+		},
+		short:    "Show queues, workers, registered prefixes and open ports",
+		long:     `A snapshot of what runs now. With --json both views are the same.`,
+		examples: []string{"httpsys show servicestate view=requestq", "httpsys show servicestate --json"},
+	},
+	{
+		verb: "add", object: "timeout", run: timeouts.add, rights: forAdmins,
+		tags: []tag{timeoutTag, {name: "value", value: "NUMBER|off", required: true, values: []string{"off"},
+			help: "seconds; for minsendrate bytes per second. off, or HTTP.SYS's number for it, means no limit"}},
+		short:    "Set a timeout of the machine",
+		long:     `It holds at once, also for connections that are open.`,
+		examples: []string{"httpsys add timeout timeouttype=idleconnectiontimeout value=60"},
+	},
+	{
+		verb: "delete", object: "timeout", tags: []tag{timeoutTag}, run: timeouts.delete, rights: forAdmins,
+		short:    "Give a timeout its default back",
+		examples: []string{"httpsys delete timeout timeouttype=idleconnectiontimeout"},
+	},
+	{
+		verb: "show", object: "timeout", json: true, run: (*run).showTimeout, rights: forAll,
+		short:    "Show the timeouts of the machine",
+		examples: []string{"httpsys show timeout"},
+	},
+	{
+		verb: "add", object: "setting", run: settings.add, rights: forAdmins,
+		tags: []tag{settingTag, {name: "value", value: "NUMBER", required: true,
+			help: "bytes; for maxfields the number of fields"}},
+		short:    "Set a limit on what clients may send",
+		long:     `It holds at once, from the next request on.`,
+		examples: []string{"httpsys add setting settingtype=maxrequestbytes value=65536"},
+	},
+	{
+		verb: "delete", object: "setting", tags: []tag{settingTag}, run: settings.delete, rights: forAdmins,
+		short:    "Give a limit its default back",
+		examples: []string{"httpsys delete setting settingtype=maxrequestbytes"},
+	},
+	{
+		verb: "show", object: "setting", json: true, run: (*run).showSetting, rights: forAll,
+		short:    "Show the limits on what clients may send",
+		examples: []string{"httpsys show setting"},
+	},
+	{
+		verb: "add", object: "iplisten", tags: []tag{addressTag}, run: (*run).addIPListen, rights: forAdmins,
+		short: "Add an address to those that ports are opened on",
+		long: `While the list is empty ports are opened on all addresses of the machine, or on the loopback addresses alone
+if all prefixes of the port are for those.`,
+		examples: []string{"httpsys add iplisten ipaddress=192.0.2.1"},
+	},
+	{
+		verb: "delete", object: "iplisten", tags: []tag{addressTag}, run: (*run).deleteIPListen, rights: forAdmins,
+		short:    "Take an address out of the listen list",
+		examples: []string{"httpsys delete iplisten ipaddress=192.0.2.1"},
+	},
+	{
+		verb: "show", object: "iplisten", json: true, run: (*run).showIPListen, rights: forAll,
+		short:    "Show the listen list",
+		examples: []string{"httpsys show iplisten"},
+	},
+	{
+		verb: "dump", json: true, run: (*run).dump, rights: forAll,
+		short: "Print the configuration as the commands that make it",
+		long: `Run by a shell on a machine where nothing was set, they give the same configuration. With --json the
+configuration itself is printed, as it is in config.json.`,
+		examples: []string{"httpsys dump > configuration.sh"},
+	},
+}
+
+func optional(t tag) tag {
+	t.required = false
+	return t
+}
+
+func names(table []config.Setting) []string {
+	var all []string
+	for _, s := range table {
+		all = append(all, s.Name)
+	}
+	return all
+}
+
+// name is what the command is called: "add urlacl".
+func (c *command) name() string { return strings.TrimSpace(c.verb + " " + c.object) }
+
+// usage is the usage line below the verb, which cobra puts before it.
+func (c *command) usage() string {
+	_, rest, _ := strings.Cut(c.usageWithVerb(), " ")
+	if c.object == "" {
+		return c.verb
+	}
+	return rest
+}
+
+func (c *command) usageWithVerb() string {
+	parts := []string{c.name()}
+	for _, t := range c.tags {
+		part := t.name + "=" + t.value
+		if !t.required {
+			part = "[" + part + "]"
+		}
+		if t.repeat && (t.name == "user" || t.name == "group") {
+			part += "…"
+		}
+		parts = append(parts, part)
+	}
+	if c.json {
+		parts = append(parts, "[--json]")
+	}
+	return strings.Join(parts, " ")
+}
+
+// help is the text of --help.
+func (c *command) help() string {
+	var b strings.Builder
+	b.WriteString(c.short + ".")
+	if c.long != "" {
+		b.WriteString(" " + c.long)
+	}
+	if len(c.tags) > 0 {
+		b.WriteString("\n\nArguments:\n")
+		for _, t := range c.tags {
+			fmt.Fprintf(&b, "  %-13s %s\n", t.name+"=", t.help)
+		}
+	}
+	b.WriteString("\nWho may do this: " + c.rights)
+	return b.String()
+}
