@@ -37,6 +37,9 @@ func (p *HeadParser) Parse(buf []byte, r *Request, l *Limits) (n int, err error)
 	if len(b) > l.Head {
 		b = b[:l.Head]
 	}
+	if int(p.at) > len(b) {
+		return 0, ErrHeadLength // the limit was lowered meanwhile
+	}
 	whole := p.fresh()
 	n, e := p.head(b, r, whole, l)
 	if n == 0 {
@@ -50,7 +53,9 @@ func (p *HeadParser) Parse(buf []byte, r *Request, l *Limits) (n int, err error)
 	}
 	if !whole {
 		p.scanner = scanner{}
-		n, _ = p.head(b, r, true, l)
+		if n, e = p.head(b, r, true, l); e != nil {
+			return 0, e
+		}
 	}
 	p.scanner = scanner{}
 	r.limits = l
@@ -214,7 +219,7 @@ func (r *Request) interpret() *Error {
 		case message.Upgrade:
 			upgrade = upgrade || len(f.Value) > 0
 		case message.Expect:
-			r.ExpectContinue = message.EqualFold(f.Value, "100-continue")
+			r.ExpectContinue = r.ExpectContinue || message.HasToken(f.Value, "100-continue")
 		case message.TE:
 			r.AcceptTrailers = r.AcceptTrailers || message.HasToken(f.Value, "trailers")
 		}

@@ -37,7 +37,7 @@ func (p *ResponseParser) Parse(buf []byte, x Exchange, r *Response, limit int) (
 	if err := r.ParseText(0, b[:n]); err != nil {
 		return 0, err
 	}
-	r.KeepAlive = !r.Close && b[7] != '0'
+	r.KeepAlive = !r.Close && (b[7] != '0' || r.Response.KeepAlive)
 	r.Framing, r.Length = FramingNone, 0
 	switch {
 	// RFC 9112 6.3, items 1 and 2.

@@ -1,5 +1,7 @@
 package message
 
+import "bytes"
+
 // hostByte has the bytes of a reg-name (RFC 3986 3.2.2: unreserved and
 // sub-delims) but for '%', which needs two digits behind it, and for ',': a
 // proxy that joins two Host fields writes one, and there is no saying which of
@@ -61,25 +63,75 @@ func ParseAuthority(b []byte) (authority []byte, hasPort, ok bool) {
 	return b, true, true
 }
 
-// ipLiteralEnd returns the index behind the ']' of an IP literal, or -1. It
-// takes the characters of an IPv6 address (no zone: RFC 9110 4.2.1 has none);
-// whether they are an address is for the one who routes by it.
+// ipLiteralEnd returns the index behind the ']' of an IPv6 literal, or -1. There is no
+// zone in a URI of HTTP, and nobody has defined an IPvFuture.
 func ipLiteralEnd(b []byte) int {
-	colons := 0
-	for i := 1; i < len(b); i++ {
-		switch c := b[i]; {
-		case c == ':':
-			colons++
-		case c == ']':
-			if colons < 2 {
-				return -1
+	i := bytes.IndexByte(b, ']')
+	if i < 0 || !validIPv6(b[1:i]) {
+		return -1
+	}
+	return i + 1
+}
+
+// validIPv6 says whether b is an IPv6address of RFC 3986 3.2.2.
+func validIPv6(b []byte) bool {
+	groups, gap, i := 0, false, 0
+	if len(b) >= 2 && b[0] == ':' && b[1] == ':' {
+		gap, i = true, 2
+	}
+	for i < len(b) || !gap {
+		start := i
+		for i < len(b) && i-start < 4 && isHex(b[i]) {
+			i++
+		}
+		if i == start {
+			return false
+		}
+		if i < len(b) && b[i] == '.' {
+			if !validIPv4(b[start:]) {
+				return false
 			}
-			return i + 1
-		case !isHex(c) && c != '.':
-			return -1
+			groups += 2
+			break
+		}
+		groups++
+		if i == len(b) {
+			break
+		}
+		if b[i] != ':' || i+1 == len(b) {
+			return false
+		}
+		if i++; b[i] == ':' {
+			if gap {
+				return false
+			}
+			gap = true
+			if i++; i == len(b) {
+				break
+			}
 		}
 	}
-	return -1
+	return gap && groups < 8 || !gap && groups == 8
+}
+
+func validIPv4(b []byte) bool {
+	for octets := 1; ; octets++ {
+		n, i := 0, 0
+		for i < len(b) && i < 3 && '0' <= b[i] && b[i] <= '9' {
+			n = n*10 + int(b[i]-'0')
+			i++
+		}
+		if i == 0 || n > 255 || i > 1 && b[0] == '0' {
+			return false
+		}
+		if i == len(b) {
+			return octets == 4
+		}
+		if b[i] != '.' || octets == 4 {
+			return false
+		}
+		b = b[i+1:]
+	}
 }
 
 func isHex(c byte) bool {

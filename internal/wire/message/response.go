@@ -39,8 +39,9 @@ type Response struct {
 	// of its field in Fields, or -1.
 	ContentLength int64
 	LengthAt      int
-	// Close: the application asked for Connection: close.
-	Close bool
+	// Close: the application asked for Connection: close. KeepAlive: it said
+	// Connection: keep-alive, which matters only to those who read HTTP/1.0 text.
+	Close, KeepAlive bool
 	// TransferEncoding is the value of the field that was left out of Fields, or
 	// nil; of several fields, something that is no coding. It matters only to
 	// those who read a body written as HTTP/1.1 text.
@@ -184,9 +185,8 @@ func (r *Response) add(name, value []byte) error {
 		}
 		r.ContentLength, r.LengthAt = n, len(r.Fields)
 	case Connection:
-		if HasToken(value, "close") {
-			r.Close = true
-		}
+		r.Close = r.Close || HasToken(value, "close")
+		r.KeepAlive = r.KeepAlive || HasToken(value, "keep-alive")
 		if r.Status != 101 {
 			return nil
 		}
