@@ -3,7 +3,6 @@ package h1
 import (
 	"testing"
 
-	"github.com/httpsys/httpsys/internal/wire/channel"
 	"github.com/httpsys/httpsys/internal/wire/message"
 )
 
@@ -132,5 +131,3 @@ func BenchmarkBody(b *testing.B) {
 		})
 	}
 }
-
-var _ = channel.Fields{}
