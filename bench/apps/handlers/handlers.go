@@ -1,0 +1,95 @@
+// Package handlers is the application that is measured: the same routes for
+// httpsys and for net/http, so that rows differ in nothing but the server.
+//
+//	/hello         13 bytes of text
+//	/file          the file given to New, with http.ServeFile
+//	/big?n=BYTES   a body of n bytes, written in pieces; &chunked=1 without Content-Length
+//	/upload        reads the body and answers how many bytes came
+//	/slow?ms=N     answers after N milliseconds, or not at all when the client leaves
+//
+// Each is served below any one further segment too (/p00042/hello), for
+// programs that register many prefixes.
+package handlers
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// piece is what /big writes at a time: the buffer size of io.Copy, which is
+// what most handlers that stream use.
+const piece = 32 << 10
+
+var zeros [piece]byte
+
+// New gives the handler; file is what /file serves, and may be empty.
+func New(file string) http.Handler {
+	mux := http.NewServeMux()
+	route := func(path string, h http.HandlerFunc) {
+		mux.HandleFunc(path, h)
+		mux.HandleFunc("/{prefix}"+path, h)
+	}
+	route("/hello", hello)
+	route("/big", big)
+	route("/upload", upload)
+	route("/slow", slow)
+	route("/file", func(w http.ResponseWriter, r *http.Request) {
+		if file == "" {
+			http.NotFound(w, r)
+			return
+		}
+		http.ServeFile(w, r, file)
+	})
+	return mux
+}
+
+func hello(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	io.WriteString(w, "Hello, World!")
+}
+
+func big(w http.ResponseWriter, r *http.Request) {
+	n, err := strconv.ParseInt(r.FormValue("n"), 10, 64)
+	if err != nil || n < 0 {
+		http.Error(w, "n must be a number of bytes", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if r.FormValue("chunked") == "" {
+		w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
+	}
+	for n > 0 {
+		size := min(n, piece)
+		if _, err := w.Write(zeros[:size]); err != nil {
+			return
+		}
+		n -= size
+	}
+}
+
+func upload(w http.ResponseWriter, r *http.Request) {
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	fmt.Fprintln(w, n)
+}
+
+func slow(w http.ResponseWriter, r *http.Request) {
+	ms, err := strconv.Atoi(r.FormValue("ms"))
+	if err != nil || ms < 0 {
+		http.Error(w, "ms must be a number of milliseconds", http.StatusBadRequest)
+		return
+	}
+	t := time.NewTimer(time.Duration(ms) * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		io.WriteString(w, "done\n")
+	case <-r.Context().Done():
+	}
+}

@@ -1,0 +1,33 @@
+// Command httpsysapp serves package handlers through the httpsys daemon that
+// HTTPSYS_SOCKET names.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/httpsys/httpsys"
+	"github.com/httpsys/httpsys/bench/apps/handlers"
+)
+
+func main() {
+	prefix := flag.String("prefix", "http://127.0.0.1:8080/", "the prefix to register")
+	more := flag.Int("more", 0, "how many prefixes to register besides: p00000/, p00001/, … below the first")
+	file := flag.String("file", "", "what /file serves")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server := &httpsys.Server{Prefixes: []string{*prefix}, Handler: handlers.New(*file)}
+	for i := range *more {
+		server.Prefixes = append(server.Prefixes, fmt.Sprintf("%sp%05d/", *prefix, i))
+	}
+	if err := server.Serve(ctx); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "httpsysapp:", err)
+		os.Exit(1)
+	}
+}

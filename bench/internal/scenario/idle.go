@@ -1,0 +1,113 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/httpsys/httpsys/bench/internal/load"
+	"github.com/httpsys/httpsys/bench/internal/proc"
+	"github.com/httpsys/httpsys/bench/internal/report"
+	"github.com/httpsys/httpsys/bench/internal/stack"
+)
+
+// settled is how long connections wait before memory is measured: what a server
+// gives back within this time does not count.
+const settled = 500 * time.Millisecond
+
+// planIdle: each run starts the server anew, because memory that it once had it
+// keeps.
+func planIdle(ctx context.Context, b *Bench) (*plan, error) {
+	wanted := 10_000
+	if b.Quick {
+		wanted = 2_000
+	}
+	// Servers need some descriptors besides those of clients.
+	n := min(wanted, b.Files-500)
+	p := &plan{
+		columns: []report.Column{
+			{Title: "bytes/connection", Metric: "pss", Show: report.Number},
+			{Title: "spread", Metric: "pss", Spread: true},
+			{Title: "× nginx", Metric: "pss", Base: report.Over(stack.Nginx)},
+			{Title: "by RSS", Metric: "rss", Show: report.Number},
+			{Title: "MiB before", Metric: "before", Show: report.Number},
+			{Title: "of which", Metric: "pss", Parts: true, Show: report.Number},
+		},
+		cases: []planCase{{name: fmt.Sprintf("%d idle connections", n)}},
+	}
+	if n < wanted {
+		p.notes = append(p.notes, fmt.Sprintf("only %d connections: a process may open %d files here", n, b.Files))
+	}
+	p.targets = []report.Target{{Text: "resident memory of both processes for each idle connection, in bytes", Case: p.cases[0].name,
+		Row: stack.Httpsys, Column: "bytes/connection", Limit: 1024}}
+	for _, s := range b.chosen(stack.Httpsys, stack.NetHTTP, stack.Nginx, stack.HAProxy, stack.H2O, stack.Caddy) {
+		row := planRow{name: s.Name, measure: func(ctx context.Context) (report.Sample, error) { return b.idle(ctx, s, n) }}
+		// Starting it once tells whether it can be.
+		in, err := b.Yard.Start(ctx, s, stack.Options{})
+		if row.missing = err; err == nil {
+			in.Stop()
+		}
+		if ctx.Err() != nil {
+			return p, context.Cause(ctx)
+		}
+		p.cases[0].rows = append(p.cases[0].rows, row)
+	}
+	return p, nil
+}
+
+func (b *Bench) idle(ctx context.Context, s stack.Stack, n int) (report.Sample, error) {
+	in, err := b.Yard.Start(ctx, s, stack.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer in.Stop()
+	// One connection: what a server allocates once is there afterwards, but no
+	// room for further connections.
+	if err := b.warmUp(ctx, in, 1); err != nil {
+		return nil, err
+	}
+	before, err := memories(in)
+	if err != nil {
+		return nil, err
+	}
+	held, err := load.Hold(ctx, in.Host, "/hello", n)
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
+	select {
+	case <-time.After(settled):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	after, err := memories(in)
+	if err != nil {
+		return nil, err
+	}
+	if alive := held.Alive(); alive != n {
+		return nil, fmt.Errorf("the server closed %d of %d idle connections", n-alive, n)
+	}
+	sample := report.Sample{}
+	for i, part := range in.Parts {
+		pss := float64(after[i].PSS-before[i].PSS) / float64(n)
+		sample["pss:"+part.Label] = pss
+		sample["pss"] += pss
+		sample["rss"] += float64(after[i].RSS-before[i].RSS) / float64(n)
+		sample["before"] += mib(before[i].PSS)
+	}
+	return sample, nil
+}
+
+func memories(in *stack.Instance) ([]proc.Memory, error) {
+	var all []proc.Memory
+	for _, part := range in.Parts {
+		m, err := part.Memory()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }

@@ -1,0 +1,35 @@
+package stack
+
+import "fmt"
+
+// startHAProxy: a fixed answer, or everything to the application behind, with
+// connections kept to it and shared between clients.
+func startHAProxy(st *starting) error {
+	program, err := haproxy.path()
+	if err != nil {
+		return err
+	}
+	action := fmt.Sprintf("http-request return status 200 content-type \"text/plain; charset=utf-8\" string %q", Hello)
+	if st.upstream != "" {
+		action = fmt.Sprintf("http-reuse always\n  server app unix@%s pool-max-conn 512", st.upstream)
+	}
+	config, err := st.write("haproxy.cfg", fmt.Sprintf(`global
+  nbthread 1
+  maxconn 16384
+  no strict-limits
+defaults
+  mode http
+  timeout connect 10s
+  timeout client 1h
+  timeout server 1h
+  timeout http-keep-alive 1h
+listen bench
+  bind %s backlog 4096
+  %s
+`, st.Host, action))
+	if err != nil {
+		return err
+	}
+	_, err = st.run("haproxy", nil, program, "-q", "-db", "-f", config)
+	return err
+}

@@ -1,0 +1,76 @@
+package stack
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// startNginx: a fixed answer for /hello and a file with sendfile for /file, or
+// everything to the application behind, with connections kept to it. Bodies are
+// streamed, not spooled to disk, as an application that streams would want it.
+func startNginx(st *starting) error {
+	program, err := nginx.path()
+	if err != nil {
+		return err
+	}
+	var locations strings.Builder
+	if st.upstream == "" {
+		fmt.Fprintf(&locations, `
+    location = /hello { default_type "text/plain; charset=utf-8"; return 200 %q; }`, Hello)
+		if st.opt.File != "" {
+			fmt.Fprintf(&locations, `
+    location = /file { default_type application/octet-stream; alias %q; }`, st.opt.File)
+		}
+	} else {
+		locations.WriteString(`
+    location / {
+      proxy_pass http://app;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_request_buffering off;
+      proxy_max_temp_file_size 0;
+    }`)
+	}
+	user, app := "", ""
+	if os.Geteuid() == 0 {
+		user = "user root;"
+	}
+	if st.upstream != "" {
+		app = fmt.Sprintf(`
+  upstream app { server unix:%s; keepalive 512; keepalive_requests 1000000000; keepalive_timeout 1h; }`, st.upstream)
+	}
+	config, err := st.write("nginx.conf", fmt.Sprintf(`%s
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr error;
+events { worker_connections 16384; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_timeout 1h;
+  keepalive_requests 1000000000;
+  client_max_body_size 0;
+  client_body_temp_path tmp/body;
+  proxy_temp_path tmp/proxy;
+  fastcgi_temp_path tmp/fastcgi;
+  uwsgi_temp_path tmp/uwsgi;
+  scgi_temp_path tmp/scgi;%s
+  server {
+    listen %s backlog=4096;%s
+  }
+}
+`, user, app, st.Host, locations.String()))
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(st.Dir, "tmp"), 0o755); err != nil {
+		return err
+	}
+	_, err = st.run("nginx", nil, program, "-e", "stderr", "-p", st.Dir, "-c", config)
+	return err
+}

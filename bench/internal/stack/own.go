@@ -1,0 +1,81 @@
+package stack
+
+import (
+	"errors"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/httpsys/httpsys/bench/internal/proc"
+)
+
+func startYardstick(st *starting) error {
+	program, err := st.yard.cProgram(st.ctx, "yardstick/epoll.c")
+	if err != nil {
+		return err
+	}
+	_, err = st.run("yardstick", nil, program, strconv.Itoa(st.port))
+	return err
+}
+
+func startYardstickGo(st *starting) error {
+	program, err := st.yard.goProgram(st.ctx, "bench", "./yardstick/go")
+	if err != nil {
+		return err
+	}
+	_, err = st.run("yardstick", nil, program, strconv.Itoa(st.port))
+	return err
+}
+
+func startNetHTTP(st *starting) error {
+	app, err := st.yard.goProgram(st.ctx, "bench", "./apps/nethttpapp")
+	if err != nil {
+		return err
+	}
+	_, err = st.run(appLabel, nil, app, "-listen", st.Host, "-file", st.opt.File)
+	return err
+}
+
+// startHttpsys starts a daemon and an application, as they are in the tree or as
+// they were at a revision.
+func startHttpsys(revision string) func(*starting) error {
+	return func(st *starting) error {
+		root, daemon := st.yard.Root, st.yard.Daemon
+		var err error
+		if revision != "" {
+			daemon = ""
+			if root, err = st.yard.copyAt(st.ctx, revision); err != nil {
+				return err
+			}
+		}
+		if daemon == "" {
+			if daemon, err = st.yard.goProgramAt(st.ctx, root, ".", "./cmd/httpsys"); err != nil {
+				return err
+			}
+		}
+		app, err := st.yard.goProgramAt(st.ctx, root, "bench", "./apps/httpsysapp")
+		if err != nil {
+			return err
+		}
+		socket := filepath.Join(st.Dir, "httpsys.sock")
+		p, err := st.run("daemon", nil, daemon, "serve", "--socket", socket, "--data", filepath.Join(st.Dir, "data"))
+		if err != nil {
+			return err
+		}
+		ready := func() error {
+			if !strings.Contains(p.Output(), "httpsys: ready on ") {
+				return errors.New("the daemon has not said that it is ready")
+			}
+			return nil
+		}
+		if err := proc.Await(st.ctx, st.wait, ready, p); err != nil {
+			return err
+		}
+		// Registering takes time in proportion to the number of prefixes.
+		st.wait += time.Duration(st.opt.MorePrefixes) * time.Millisecond / 2
+		_, err = st.run(appLabel, []string{"HTTPSYS_SOCKET=" + socket}, app, "-prefix", "http://"+st.Host+"/",
+			"-more", strconv.Itoa(st.opt.MorePrefixes), "-file", st.opt.File)
+		return err
+	}
+}
