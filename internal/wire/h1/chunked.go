@@ -4,24 +4,23 @@ import "github.com/httpsys/httpsys/internal/wire/message"
 
 // The places in a chunked body (RFC 9112 7.1):
 //
-//	chunk     = 1*HEXDIG *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted ) ] ) CRLF data CRLF
+//	chunk     = 1*HEXDIG *( ";" name [ "=" ( token / quoted ) ] ) CRLF data CRLF
 //	last      = as a chunk of size 0, but instead of data CRLF the trailer section
 //
-// White space is taken only where the grammar has it: in front of a ';', not
-// in front of the CRLF.
+// The grammar of the RFC has "bad white space" around ';' and '=' besides, which
+// no sender may make. Recipients are known to differ about it (some refuse it,
+// some end the size there), so that it is refused.
 const (
-	chunkSize      = bodyChunked + iota // first digit
-	chunkDigits                         // further digits
-	chunkSemicolon                      // white space, only a ';' may follow
-	extStart                            // behind ';'
-	extName
-	extNameEnd // white space behind a name: '=' or ';' must follow
-	extValue   // behind '='
-	extToken
-	extQuoted
-	extEscape    // behind '\' in a quoted string
-	extQuotedEnd // behind the closing quote
-	chunkLF      // behind the CR of the size line
+	chunkSize    = bodyChunked + iota // first digit
+	chunkDigits                       // further digits
+	extStart                          // behind ';'
+	extName                           //
+	extValue                          // behind '='
+	extToken                          //
+	extQuoted                         //
+	extEscape                         // behind '\' in a quoted string
+	extQuotedEnd                      // behind the closing quote
+	chunkLF                           // behind the CR of the size line
 	chunkData
 	chunkDataCR
 	chunkDataLF
@@ -92,8 +91,6 @@ func (b *Body) chunked(buf []byte) (data []byte, n int, err *Error) {
 					b.state = chunkLF
 				case ';':
 					b.state = extStart
-				case ' ', '\t':
-					b.state = chunkSemicolon
 				default:
 					return data, i, ErrChunkSize
 				}
@@ -131,63 +128,17 @@ func (b *Body) chunked(buf []byte) (data []byte, n int, err *Error) {
 // extension takes a byte of a chunk extension and returns the next state, or
 // bodyDone if the byte cannot stand there.
 func (b *Body) extension(c byte) bodyState {
-	space := c == ' ' || c == '\t'
 	switch s := b.state; s {
-	case chunkSemicolon:
-		switch {
-		case space:
-			return s
-		case c == ';':
-			return extStart
-		}
 	case extStart:
-		switch {
-		case space:
-			return s
-		case message.IsToken(c):
+		if message.IsToken(c) {
 			return extName
-		}
-	case extName:
-		switch {
-		case message.IsToken(c):
-			return s
-		case space:
-			return extNameEnd
-		case c == '=':
-			return extValue
-		case c == ';':
-			return extStart
-		case c == '\r':
-			return chunkLF
-		}
-	case extNameEnd:
-		switch {
-		case space:
-			return s
-		case c == '=':
-			return extValue
-		case c == ';':
-			return extStart
 		}
 	case extValue:
 		switch {
-		case space:
-			return s
 		case c == '"':
 			return extQuoted
 		case message.IsToken(c):
 			return extToken
-		}
-	case extToken, extQuotedEnd:
-		switch {
-		case s == extToken && message.IsToken(c):
-			return s
-		case space:
-			return chunkSemicolon
-		case c == ';':
-			return extStart
-		case c == '\r':
-			return chunkLF
 		}
 	case extQuoted:
 		switch {
@@ -201,6 +152,17 @@ func (b *Body) extension(c byte) bodyState {
 	case extEscape:
 		if isText(c) {
 			return extQuoted
+		}
+	case extName, extToken, extQuotedEnd:
+		switch {
+		case c == ';':
+			return extStart
+		case c == '\r':
+			return chunkLF
+		case s == extName && c == '=':
+			return extValue
+		case s != extQuotedEnd && message.IsToken(c):
+			return s
 		}
 	}
 	return bodyDone
