@@ -33,7 +33,7 @@ func Install(ctx context.Context, packages []string, progress io.Writer) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return errors.New("no apt-get here")
 	}
-	undo, err := keepServicesDown(ctx)
+	undo, err := keepServicesDown(ctx, policy)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func apt(ctx context.Context, progress io.Writer, args ...string) error {
 
 // keepServicesDown makes sure that the policy says no, and returns what undoes
 // that.
-func keepServicesDown(ctx context.Context) (undo func(), err error) {
+func keepServicesDown(ctx context.Context, policy string) (undo func(), err error) {
 	file, err := os.OpenFile(policy, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	switch {
 	case err == nil:

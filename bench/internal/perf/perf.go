@@ -82,7 +82,8 @@ func writeTop(w *bytes.Buffer, report []byte, most int) {
 	lines := bufio.NewScanner(bytes.NewReader(report))
 	lines.Buffer(nil, 1<<20)
 	for n := 0; n < most && lines.Scan(); {
-		if line := strings.TrimRight(lines.Text(), " "); line != "" {
+		// Columns for sources of branches, which were not recorded, show as dashes.
+		if line := strings.TrimRight(lines.Text(), " -"); line != "" {
 			fmt.Fprintln(w, line)
 			n++
 		}

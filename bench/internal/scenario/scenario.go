@@ -92,13 +92,17 @@ func Run(ctx context.Context, s Scenario, b *Bench) (*report.Result, error) {
 	}
 	r := &report.Result{Scenario: s.Name, Question: s.Question, Quick: b.Quick, Date: time.Now(),
 		Columns: p.columns, Targets: p.targets, Notes: p.notes}
+	said := map[string]bool{} // once is enough for all cases
 	for _, c := range p.cases {
 		rc := &report.Case{Name: c.name}
 		for _, row := range c.rows {
 			rr := &report.Row{Name: row.name}
 			if row.missing != nil {
 				rr.Missing = row.missing.Error()
-				b.Progress("%s, %s: not available: %v", c.name, row.name, row.missing)
+			}
+			if row.missing != nil && !said[row.name] {
+				said[row.name] = true
+				b.Progress("%s: not available: %v", row.name, row.missing)
 			}
 			rc.Rows = append(rc.Rows, rr)
 		}
@@ -184,12 +188,18 @@ func noteOthers(b *Bench, r *report.Result) {
 	}
 }
 
+// profiled is how long a measurement under perf takes at least: some thousand
+// samples.
+const profiled = 4 * time.Second
+
 // profile measures the chosen row once more, under perf.
 func (b *Bench) profile(ctx context.Context, p *plan, r *report.Result) error {
 	if b.Profile == "" {
 		return nil
 	}
 	found := false
+	defer func(d time.Duration) { b.Duration = d }(b.Duration)
+	b.Duration = max(b.Duration, profiled)
 	for _, c := range p.cases {
 		for _, row := range c.rows {
 			if stack.Normal(row.name) != b.Profile || row.missing != nil || len(row.parts) == 0 {

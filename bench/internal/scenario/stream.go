@@ -76,7 +76,7 @@ func planStream(ctx context.Context, b *Bench) (*plan, error) {
 	return p, nil
 }
 
-// transfer measures one body.
+// transfer measures one body, or several when one is over too soon to be measured.
 func (b *Bench) transfer(ctx context.Context, in *stack.Instance, size int64,
 	f func(context.Context) (time.Duration, error)) (report.Sample, error) {
 	peaks, err := watchPeaks(ctx, in)
@@ -84,11 +84,18 @@ func (b *Bench) transfer(ctx context.Context, in *stack.Instance, size int64,
 		return nil, err
 	}
 	var elapsed time.Duration
+	var sent int64
 	s, err := b.metered(in, func() (float64, error) {
-		var err error
-		elapsed, err = f(ctx)
+		for elapsed < b.Duration/3 {
+			took, err := f(ctx)
+			if err != nil {
+				return 0, err
+			}
+			elapsed += took
+			sent += size
+		}
 		const milli = 1000 // CPU per GiB in milliseconds instead of microseconds
-		return float64(size) / (1 << 30) * milli, err
+		return float64(sent) / (1 << 30) * milli, nil
 	})
 	rises, stopErr := peaks()
 	if err != nil {
@@ -97,7 +104,7 @@ func (b *Bench) transfer(ctx context.Context, in *stack.Instance, size int64,
 	if stopErr != nil {
 		return nil, stopErr
 	}
-	s["rate"] = mib(size) / elapsed.Seconds()
+	s["rate"] = mib(sent) / elapsed.Seconds()
 	addRises(s, in, rises)
 	return s, nil
 }

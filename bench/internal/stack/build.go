@@ -124,7 +124,7 @@ func (y *Yard) run(ctx context.Context, dir string, env []string, args ...string
 	for line := range strings.Lines(out.String()) {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "go: downloading") {
-			return fmt.Errorf("%s: %s", strings.Join(args[:2], " "), line)
+			return fmt.Errorf("%s: %s", strings.Join(args[:2], " "), strings.ReplaceAll(line, y.Dir+"/", ""))
 		}
 	}
 	return fmt.Errorf("%s: %w", strings.Join(args[:2], " "), err)

@@ -10,6 +10,8 @@ import (
 // startNginx: a fixed answer for /hello and a file with sendfile for /file, or
 // everything to the application behind, with connections kept to it. Bodies are
 // streamed, not spooled to disk, as an application that streams would want it.
+// There is no master process: a worker costs the same without one, and ends with
+// us even when we are killed.
 func startNginx(st *starting) error {
 	program, err := nginx.path()
 	if err != nil {
@@ -44,7 +46,7 @@ func startNginx(st *starting) error {
 	}
 	config, err := st.write("nginx.conf", fmt.Sprintf(`%s
 daemon off;
-worker_processes 1;
+master_process off;
 pid nginx.pid;
 error_log stderr error;
 events { worker_connections 16384; }
