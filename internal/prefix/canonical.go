@@ -174,7 +174,10 @@ func rewrite(dst, raw []byte, spaces bool) ([]byte, error) {
 		i += n
 	}
 	n, _, err := closeSegment(out, seg)
-	return out[:n], err
+	if err != nil {
+		return nil, err
+	}
+	return out[:n], nil
 }
 
 // closeSegment looks at the last segment of out, which begins at seg. It returns how

@@ -1,26 +1,25 @@
 package prefix
 
 import (
-	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// appendFold appends s with each character replaced by the representative of those that differ from it
-// in case only (Unicode simple folding): two texts are equal without regard to case exactly
-// if their folded texts are equal. Folded text is never longer.
-func appendFold[T string | []byte](buf []byte, s T) []byte {
+// maxFolded is the length in bytes of the longest folded segment that Parse lets pass.
+const maxFolded = MaxSegmentLength * utf8.UTFMax
+
+// appendFold appends s with each character replaced by the one that stands for all that differ from it in
+// case only (Unicode simple folding): two texts are equal without regard to case exactly if their
+// folded texts are equal. Folded text is never longer than its source.
+func appendFold(buf, s []byte) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
-			if 'A' <= c && c <= 'Z' {
-				c |= 0x20
-			}
-			buf = append(buf, c)
+			buf = append(buf, lowerASCII(c))
 			i++
 			continue
 		}
-		r, n := decodeRune(s[i:])
+		r, n := utf8.DecodeRune(s[i:])
 		if r == utf8.RuneError && n == 1 {
 			buf = append(buf, c) // not in canonical paths
 		} else {
@@ -31,34 +30,32 @@ func appendFold[T string | []byte](buf []byte, s T) []byte {
 	return buf
 }
 
-func decodeRune[T string | []byte](s T) (rune, int) {
-	switch s := any(s).(type) {
-	case string:
-		return utf8.DecodeRuneInString(s)
-	case []byte:
-		return utf8.DecodeRune(s)
-	}
-	panic("unreachable")
-}
-
 // foldRune returns the smallest of the characters that differ from r in case only, but lower case for
-// ASCII. The smallest takes no more bytes than any other, which keeps folded text within the size of its source.
+// ASCII. The smallest takes no more bytes than any other.
 func foldRune(r rune) rune {
 	least := r
 	for c := unicode.SimpleFold(r); c != r; c = unicode.SimpleFold(c) {
 		least = min(least, c)
 	}
-	if 'A' <= least && least <= 'Z' {
-		least |= 0x20
+	if least < utf8.RuneSelf {
+		return rune(lowerASCII(byte(least))) // the Kelvin sign and the long s have ASCII letters as partners
 	}
 	return least
 }
 
-// hasPathPrefix tells whether path, with a slash at its end, begins with prefix, which ends in one, without regard to case.
-func hasPathPrefix(path, prefix string) bool {
-	p, q := string(appendFold(nil, path)), string(appendFold(nil, prefix))
-	if !strings.HasSuffix(p, "/") {
-		p += "/"
+func lowerASCII(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c |= 0x20
 	}
-	return strings.HasPrefix(p, q)
+	return c
 }
+
+// foldClass is 0 for the bytes that folding leaves as they are.
+var foldClass = func() (t [256]uint8) {
+	for c := range t {
+		if 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {
+			t[c] = 1
+		}
+	}
+	return t
+}()

@@ -87,7 +87,7 @@ func parseName(text string) (name, reason string) {
 	if isNumber(label) {
 		return "", fmt.Sprintf("has the host %q, which is neither a name nor an address", text)
 	}
-	return name, ""
+	return strings.Clone(name), "" // else it could keep the text it was cut from in memory
 }
 
 func isNumber(label string) bool {
@@ -97,38 +97,50 @@ func isNumber(label string) bool {
 	return strings.Trim(label, "0123456789") == ""
 }
 
-// nameClass maps a byte that may stand in a label of a name to its lower case, others to 0.
-var nameClass = func() (t [256]byte) {
+// nameClass says which bytes stand in the labels of a name, and which of those are in upper case.
+var nameClass = func() (t [256]uint8) {
 	for c := range t {
 		switch {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
-			t[c] = byte(c)
+			t[c] = inName
 		case 'A' <= c && c <= 'Z':
-			t[c] = byte(c) | 0x20
+			t[c] = inName | upperCase
 		}
 	}
 	return t
 }()
 
-// hostName appends to buf the name in the authority of a request, as Parse would write it: without port, without
-// a dot at its end, in lower case. It returns nil for what can be no name in a prefix, such as an IP literal in brackets.
-func hostName(buf, authority []byte) []byte {
-	for i, c := range authority {
-		if lower := nameClass[c]; lower != 0 {
-			buf = append(buf, lower)
+const (
+	inName uint8 = 1 << iota
+	upperCase
+)
+
+// cutName returns the name in the authority of a request, without its port and without a dot at its end, and whether
+// it is in lower case already. It returns nil for what can be no name in a prefix, such as an IPv6 address.
+func cutName(authority []byte) (name []byte, lower bool) {
+	var class uint8
+	end := 0
+	for ; end < len(authority); end++ {
+		c := authority[end]
+		class |= nameClass[c]
+		if nameClass[c] != 0 || c == '.' {
 			continue
 		}
-		if c == '.' {
-			buf = append(buf, c)
-			continue
+		if c == ':' {
+			break
 		}
-		if c == ':' && i > 0 {
-			break // the port of the connection decides, not the one the client writes
-		}
-		return nil
+		return nil, false
 	}
-	if n := len(buf); n > 0 && buf[n-1] == '.' {
-		buf = buf[:n-1]
+	if end > 0 && authority[end-1] == '.' {
+		end--
+	}
+	return authority[:end], class&upperCase == 0
+}
+
+// appendLower appends a name in lower case.
+func appendLower(buf, name []byte) []byte {
+	for _, c := range name {
+		buf = append(buf, lowerASCII(c))
 	}
 	return buf
 }

@@ -118,7 +118,7 @@ func splitAuthority(scheme Scheme, authority string) (host string, kind Kind, po
 		host, after = authority[:end+1], authority[end+1:]
 	} else {
 		if _, err := netip.ParseAddr(authority); err == nil && strings.Count(authority, ":") > 1 {
-			return "", 0, 0, fmt.Sprintf("has an IPv6 address without brackets: write %q", "["+authority+"]:80")
+			return "", 0, 0, `has an IPv6 address without brackets: write it like "[2001:db8::1]:80"`
 		}
 		end := strings.IndexByte(authority, ':')
 		if end < 0 {
@@ -155,11 +155,11 @@ func splitAuthority(scheme Scheme, authority string) (host string, kind Kind, po
 	if err != nil {
 		return "", 0, 0, fmt.Sprintf("has the port %s: the highest is 65535", number)
 	}
-	switch host {
+	switch host { // constants, since a piece of the text would keep all of it in memory
 	case "+":
-		kind = Strong
+		host, kind = "+", Strong
 	case "*":
-		kind = Weak
+		host, kind = "*", Weak
 	}
 	return host, kind, uint16(n), ""
 }

@@ -96,13 +96,3 @@ func (p Prefix) WithPort(port uint16) Prefix {
 func (p Prefix) LoopbackOnly() bool {
 	return p.Kind == IPBound && p.Addr.IsLoopback() || p.Kind == Explicit && p.Host == "localhost"
 }
-
-// Covers tells whether q is p or lies below it: same scheme, kind, host and
-// port, and q's path begins with the segments of p's.
-func (p Prefix) Covers(q Prefix) bool {
-	if p.Scheme != q.Scheme || p.Kind != q.Kind || p.Port != q.Port || p.Addr != q.Addr ||
-		!strings.EqualFold(p.Host, q.Host) {
-		return false
-	}
-	return hasPathPrefix(q.Path, p.Path)
-}

@@ -5,17 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // The kinds of failure of Register and Reserve; test for them with errors.Is.
 var (
 	ErrExists         = errors.New("already exists")
-	ErrSchemeConflict = errors.New("port is used with the other scheme")
-	ErrNoPort         = errors.New("prefix has no port yet")
+	ErrSchemeConflict = errors.New("the port is in use with the other scheme")
+	ErrNoPort         = errors.New("no port has been chosen for it")
 )
 
 // An Error says which operation failed on which prefix.
@@ -26,236 +26,383 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s %s: %v", e.Op, e.Prefix, e.Err) }
+
+// Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
+
+// A Table holds the registrations of a machine, each with a V, and the reservations, each with an R.
+// The zero Table is empty. A Table must not be copied.
+//
+// Changes are serialised by a lock. Each makes a new snapshot, which shares with the one before all
+// that did not change, and publishes it by one atomic store. Readers load the snapshot once and see one state of
+// the table, whatever happens meanwhile: they take no lock, and no reader ever waits for a writer.
+type Table[V, R any] struct {
+	mu   sync.Mutex // serialises writers
+	snap atomic.Pointer[snapshot[V, R]]
+}
+
+// A snapshot is one state of a Table, and immutable.
+type snapshot[V, R any] struct {
+	hasher hasher // the same for the life of the Table
+	ports  radix[portTable[V, R]]
+}
+
+// A portTable holds what is registered and reserved on one port: a tree of segments for each host, by buckets.
+type portTable[V, R any] struct {
+	scheme       Scheme
+	regs, ress   int
+	beyond       int         // registrations that are for more than loopback
+	strong, weak *node[V, R] // the hosts "+" and "*"
+	names, addrs dict[V, R]  // the explicit and the IP-bound hosts
+}
+
+// Register adds a registration. It fails with ErrExists, ErrSchemeConflict or ErrNoPort.
+// Who may register is the caller's business; see Reservation.
+func (t *Table[V, R]) Register(p Prefix, v V) error {
+	return t.edit("register", p, func(n *node[V, R], rest *rest[R], e edited[V, R]) error {
+		if n.state&registered != 0 {
+			return ErrExists
+		}
+		n.state |= registered
+		n.value, rest.regPath = v, p.Path
+		e.count(p, +1)
+		return nil
+	})
+}
+
+// Unregister removes a registration and returns its value. ok is false if there is none at p.
+func (t *Table[V, R]) Unregister(p Prefix) (v V, ok bool) {
+	err := t.edit("unregister", p, func(n *node[V, R], rest *rest[R], e edited[V, R]) error {
+		if n.state&registered == 0 {
+			return errNone
+		}
+		n.state &^= registered
+		v, n.value = n.value, v
+		rest.regPath = ""
+		e.count(p, -1)
+		return nil
+	})
+	return v, err == nil
+}
+
+// Reserve adds a reservation. It fails with ErrExists, ErrSchemeConflict or ErrNoPort.
+// Who may reserve is the caller's business; see Parent.
+func (t *Table[V, R]) Reserve(p Prefix, r R) error {
+	return t.edit("reserve", p, func(n *node[V, R], rest *rest[R], e edited[V, R]) error {
+		if n.state&reserved != 0 {
+			return ErrExists
+		}
+		n.state |= reserved
+		rest.owner, rest.resPath = r, p.Path
+		e.port.ress++
+		return nil
+	})
+}
+
+// Unreserve removes a reservation and returns its value. ok is false if there is none at p.
+// What is registered under it stays.
+func (t *Table[V, R]) Unreserve(p Prefix) (r R, ok bool) {
+	err := t.edit("unreserve", p, func(n *node[V, R], rest *rest[R], e edited[V, R]) error {
+		if n.state&reserved == 0 {
+			return errNone
+		}
+		n.state &^= reserved
+		r, rest.owner = rest.owner, r
+		rest.resPath = ""
+		e.port.ress--
+		return nil
+	})
+	return r, err == nil
+}
+
+// errNone says that there is nothing to remove.
+var errNone = errors.New("does not exist")
+
+// edited is what an edit of a node has to keep right elsewhere: copies, as the node is.
+type edited[V, R any] struct {
+	host *host
+	port *portTable[V, R]
+}
+
+// count counts a registration of p.
+func (e edited[V, R]) count(p Prefix, n int) {
+	e.host.regs += n
+	e.port.regs += n
+	if !p.LoopbackOnly() {
+		e.port.beyond += n
+	}
+}
+
+// edit publishes a snapshot with a changed node for p, unless change returns an error. change gets copies that it may write to.
+func (t *Table[V, R]) edit(op string, p Prefix, change func(*node[V, R], *rest[R], edited[V, R]) error) error {
+	if p.Port == 0 {
+		return &Error{op, p, ErrNoPort}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	var snap snapshot[V, R]
+	if now := t.snap.Load(); now != nil {
+		snap = *now
+	} else {
+		snap.hasher = newHasher()
+	}
+	// Both are memory of their own: in one piece each host would keep alive what the port was then.
+	e := edited[V, R]{
+		host: &host{kind: p.Kind, name: p.Host, addr: p.Addr},
+		port: &portTable[V, R]{scheme: p.Scheme},
+	}
+	if now := snap.ports.get(p.Port); now != nil {
+		*e.port = *now
+	}
+	if e.port.scheme != p.Scheme {
+		return &Error{op, p, ErrSchemeConflict}
+	}
+	root := new(node[V, R])
+	if now := e.port.root(snap.hasher, p); now != nil {
+		*root = *now
+		*e.host = *now.rest.host
+	} else {
+		root.setText(hostKey(p))
+	}
+
+	var err error
+	root.edit(snap.hasher, foldedPath(p), func(n *node[V, R]) {
+		var rest rest[R]
+		if n.rest != nil {
+			rest = *n.rest
+		}
+		err = change(n, &rest, e)
+		if n.rest = nil; n.taken() {
+			n.rest = &rest
+		}
+	})
+	if err != nil {
+		return &Error{op, p, err}
+	}
+
+	var rest rest[R]
+	if root.rest != nil {
+		rest = *root.rest
+	}
+	rest.host = e.host
+	root.rest = &rest
+	if root.state &^= known; e.host.regs > 0 {
+		root.state |= known
+	}
+	if root.needless() {
+		root = nil
+	}
+	e.port.setRoot(snap.hasher, p, root)
+	if e.port.regs+e.port.ress > 0 {
+		snap.ports = snap.ports.with(p.Port, e.port)
+	} else {
+		snap.ports = snap.ports.with(p.Port, nil)
+	}
+	t.snap.Store(&snap)
+	return nil
+}
+
+// foldedPath returns p's path in the form that the trees are walked with.
+func foldedPath(p Prefix) []byte {
+	return appendFold(make([]byte, 0, len(p.Path)), []byte(p.Path))[1:]
+}
+
+// hostKey returns the text of the node of p's host.
+func hostKey(p Prefix) []byte {
+	if p.Kind == IPBound {
+		key := addrKey(p.Addr)
+		return key[:]
+	}
+	return []byte(p.Host)
+}
+
+// root returns the node of p's host, or nil.
+func (t *portTable[V, R]) root(h hasher, p Prefix) *node[V, R] {
+	switch p.Kind {
+	case Strong:
+		return t.strong
+	case Weak:
+		return t.weak
+	case IPBound:
+		return t.addrs.find(h, hostKey(p))
+	default:
+		return t.names.find(h, hostKey(p))
+	}
+}
+
+// setRoot puts root, which may be nil, where root finds it.
+func (t *portTable[V, R]) setRoot(h hasher, p Prefix, root *node[V, R]) {
+	set := func(d dict[V, R]) dict[V, R] {
+		if root == nil {
+			return d.without(h, hostKey(p))
+		}
+		return d.with(h, hostKey(p), *root)
+	}
+	switch p.Kind {
+	case Strong:
+		t.strong = root
+	case Weak:
+		t.weak = root
+	case IPBound:
+		t.addrs = set(t.addrs)
+	default:
+		t.names = set(t.names)
+	}
+}
+
+// Registration returns what is registered at exactly p.
+func (t *Table[V, R]) Registration(p Prefix) (v V, ok bool) {
+	t.descend(p, func(n *node[V, R], here bool) {
+		if here && n.state&registered != 0 {
+			v, ok = n.value, true
+		}
+	})
+	return v, ok
+}
+
+// Reservation returns the longest reservation, with the scheme, host and port of p, whose path is p's or above it:
+// the one that decides who may register p. There is no other way from one bucket to another.
+func (t *Table[V, R]) Reservation(p Prefix) (at Prefix, r R, ok bool) {
+	t.descend(p, func(n *node[V, R], here bool) {
+		if n.state&reserved != 0 {
+			at, r, ok = p, n.rest.owner, true
+			at.Path = n.rest.resPath
+		}
+	})
+	return at, r, ok
+}
+
+// Parent returns the longest reservation above p and not equal to it: the one that decides who may reserve p,
+// or take a reservation of p away.
+func (t *Table[V, R]) Parent(p Prefix) (at Prefix, r R, ok bool) {
+	t.descend(p, func(n *node[V, R], here bool) {
+		if !here && n.state&reserved != 0 {
+			at, r, ok = p, n.rest.owner, true
+			at.Path = n.rest.resPath
+		}
+	})
+	return at, r, ok
+}
+
+// descend visits the nodes from the root of p's site to p, as far as there are any. here is true at p itself.
+func (t *Table[V, R]) descend(p Prefix, visit func(n *node[V, R], here bool)) {
+	snap := t.snap.Load()
+	if snap == nil {
+		return
+	}
+	port := snap.ports.get(p.Port)
+	if port == nil || port.scheme != p.Scheme {
+		return
+	}
+	if root := port.root(snap.hasher, p); root != nil {
+		root.descend(snap.hasher, foldedPath(p), func(n *node[V, R], below []byte) { visit(n, len(below) == 0) })
+	}
+}
+
+// Registrations yields the registrations of one moment, in the order of port, bucket, host and path.
+func (t *Table[V, R]) Registrations() iter.Seq2[Prefix, V] {
+	return sorted(func(add func(Prefix, V)) {
+		t.each(func(p Prefix, n *node[V, R]) {
+			if n.state&registered != 0 {
+				p.Path = n.rest.regPath
+				add(p, n.value)
+			}
+		})
+	})
+}
+
+// Reservations yields the reservations of one moment, in the order of port, bucket, host and path.
+func (t *Table[V, R]) Reservations() iter.Seq2[Prefix, R] {
+	return sorted(func(add func(Prefix, R)) {
+		t.each(func(p Prefix, n *node[V, R]) {
+			if n.state&reserved != 0 {
+				p.Path = n.rest.resPath
+				add(p, n.rest.owner)
+			}
+		})
+	})
+}
+
+// each calls visit for all nodes, with the prefix that they belong to but for its path.
+func (t *Table[V, R]) each(visit func(p Prefix, n *node[V, R])) {
+	snap := t.snap.Load()
+	if snap == nil {
+		return
+	}
+	for number, port := range snap.ports.all() {
+		walk := func(root *node[V, R]) {
+			h := root.rest.host
+			p := Prefix{Scheme: port.scheme, Kind: h.kind, Host: h.name, Addr: h.addr, Port: number}
+			root.each(func(n *node[V, R]) { visit(p, n) })
+		}
+		if port.strong != nil {
+			walk(port.strong)
+		}
+		for root := range port.names.all() {
+			walk(root)
+		}
+		for root := range port.addrs.all() {
+			walk(root)
+		}
+		if port.weak != nil {
+			walk(port.weak)
+		}
+	}
+}
+
+// sorted yields what collect adds.
+func sorted[T any](collect func(add func(Prefix, T))) iter.Seq2[Prefix, T] {
+	type entry struct {
+		p Prefix
+		v T
+	}
+	return func(yield func(Prefix, T) bool) {
+		var all []entry
+		collect(func(p Prefix, v T) { all = append(all, entry{p, v}) })
+		slices.SortFunc(all, func(a, b entry) int {
+			return cmp.Or(cmp.Compare(a.p.Port, b.p.Port), cmp.Compare(a.p.Kind, b.p.Kind), a.p.Addr.Compare(b.p.Addr),
+				strings.Compare(a.p.Host, b.p.Host), strings.Compare(a.p.Path, b.p.Path))
+		})
+		for _, e := range all {
+			if !yield(e.p, e.v) {
+				return
+			}
+		}
+	}
+}
 
 // A Port is what the registrations on a port ask of the sockets that listen on it.
 type Port struct {
 	Number        uint16
 	Scheme        Scheme
-	Registrations int
-	LoopbackOnly  bool // all registrations are LoopbackOnly
+	Registrations int  // at least 1
+	LoopbackOnly  bool // all of them are (see Prefix.LoopbackOnly)
 }
 
-// An Outcome is what Match found.
-type Outcome uint8
-
-const (
-	NoHost   Outcome = iota // nothing is registered for this host: 400 (Invalid Hostname)
-	NoPath                  // nothing is registered for this path: 404
-	Reserved                // the path is reserved, and who may register there has not: 503
-	Matched                 // a registration takes the request
-)
-
-func (o Outcome) String() string {
-	return [...]string{"no host", "no path", "reserved", "matched"}[o]
-}
-
-type entry[T any] struct {
-	p Prefix
-	v T
-}
-
-// Table holds the registrations (with values V) and reservations (R) of a machine. Its zero value is empty.
-type Table[V, R any] struct {
-	mu   sync.Mutex
-	regs []entry[V]
-	ress []entry[R]
-}
-
-func (t *Table[V, R]) check(op string, p Prefix) error {
-	if p.Port == 0 {
-		return &Error{op, p, ErrNoPort}
-	}
-	for _, e := range t.regs {
-		if e.p.Port == p.Port && e.p.Scheme != p.Scheme {
-			return &Error{op, p, ErrSchemeConflict}
-		}
-	}
-	for _, e := range t.ress {
-		if e.p.Port == p.Port && e.p.Scheme != p.Scheme {
-			return &Error{op, p, ErrSchemeConflict}
-		}
-	}
-	return nil
-}
-
-func find[T any](s []entry[T], p Prefix) int {
-	return slices.IndexFunc(s, func(e entry[T]) bool { return e.p.Equal(p) })
-}
-
-// Register adds p.
-func (t *Table[V, R]) Register(p Prefix, v V) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.check("register", p); err != nil {
-		return err
-	}
-	if find(t.regs, p) >= 0 {
-		return &Error{"register", p, ErrExists}
-	}
-	t.regs = append(t.regs, entry[V]{p, v})
-	return nil
-}
-
-// Unregister removes p and returns what it was registered with.
-func (t *Table[V, R]) Unregister(p Prefix) (v V, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i := find(t.regs, p)
-	if i < 0 {
-		return v, false
-	}
-	v = t.regs[i].v
-	t.regs = slices.Delete(t.regs, i, i+1)
-	return v, true
-}
-
-// Reserve adds a reservation.
-func (t *Table[V, R]) Reserve(p Prefix, r R) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.check("reserve", p); err != nil {
-		return err
-	}
-	if find(t.ress, p) >= 0 {
-		return &Error{"reserve", p, ErrExists}
-	}
-	t.ress = append(t.ress, entry[R]{p, r})
-	return nil
-}
-
-// Unreserve removes a reservation.
-func (t *Table[V, R]) Unreserve(p Prefix) (r R, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i := find(t.ress, p)
-	if i < 0 {
-		return r, false
-	}
-	r = t.ress[i].v
-	t.ress = slices.Delete(t.ress, i, i+1)
-	return r, true
-}
-
-// Registration returns what is registered at exactly p.
-func (t *Table[V, R]) Registration(p Prefix) (v V, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if i := find(t.regs, p); i >= 0 {
-		return t.regs[i].v, true
-	}
-	return v, false
-}
-
-// Reservation returns the longest reservation that is p or above it: the one that decides who may register p.
-func (t *Table[V, R]) Reservation(p Prefix) (at Prefix, r R, ok bool) {
-	return t.above(p, true)
-}
-
-// Parent returns the longest reservation above p: the one that decides who may reserve p.
-func (t *Table[V, R]) Parent(p Prefix) (at Prefix, r R, ok bool) {
-	return t.above(p, false)
-}
-
-func (t *Table[V, R]) above(p Prefix, equal bool) (at Prefix, r R, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, e := range t.ress {
-		if e.p.Covers(p) && (equal || !e.p.Equal(p)) && (!ok || len(e.p.Path) > len(at.Path)) {
-			at, r, ok = e.p, e.v, true
-		}
-	}
-	return at, r, ok
-}
-
-// Match finds who takes a request.
-func (t *Table[V, R]) Match(s Scheme, port uint16, authority []byte, local netip.Addr, path []byte) (v V, o Outcome) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	local = local.Unmap().WithZone("")
-	name := string(hostName(nil, authority))
-	for kind := Strong; kind <= Weak; kind++ {
-		best, found := -1, NoHost
-		accepts := func(p Prefix) bool {
-			return p.Scheme == s && p.Port == port && p.Kind == kind &&
-				(kind != Explicit || p.Host == name) && (kind != IPBound || p.Addr == local)
-		}
-		for _, e := range t.regs {
-			if accepts(e.p) {
-				o = max(o, NoPath)
-				if n := len(e.p.Path); n > best && hasPathPrefix(string(path), e.p.Path) {
-					best, v, found = n, e.v, Matched
-				}
-			}
-		}
-		for _, e := range t.ress {
-			if n := len(e.p.Path); accepts(e.p) && n > best && hasPathPrefix(string(path), e.p.Path) {
-				best, found = n, Reserved
-			}
-		}
-		if found == Reserved {
-			var none V
-			return none, Reserved
-		}
-		if found == Matched {
-			return v, Matched
-		}
-	}
-	return v, o
-}
-
-// Registrations yields all registrations, in the order of port, kind, host and path.
-func (t *Table[V, R]) Registrations() iter.Seq2[Prefix, V] {
-	return func(yield func(Prefix, V) bool) {
-		t.mu.Lock()
-		all := slices.Clone(t.regs)
-		t.mu.Unlock()
-		each(all, yield)
-	}
-}
-
-// Reservations yields all reservations, in the order of port, kind, host and path.
-func (t *Table[V, R]) Reservations() iter.Seq2[Prefix, R] {
-	return func(yield func(Prefix, R) bool) {
-		t.mu.Lock()
-		all := slices.Clone(t.ress)
-		t.mu.Unlock()
-		each(all, yield)
-	}
-}
-
-func each[T any](all []entry[T], yield func(Prefix, T) bool) {
-	slices.SortFunc(all, func(a, b entry[T]) int {
-		return cmp.Or(cmp.Compare(a.p.Port, b.p.Port), cmp.Compare(a.p.Kind, b.p.Kind),
-			strings.Compare(a.p.Host, b.p.Host), strings.Compare(a.p.Path, b.p.Path))
-	})
-	for _, e := range all {
-		if !yield(e.p, e.v) {
-			return
-		}
-	}
-}
-
-// Port tells what is registered on one port.
-func (t *Table[V, R]) Port(number uint16) (p Port, ok bool) {
-	for _, p := range t.Ports() {
-		if p.Number == number {
-			return p, true
-		}
-	}
-	return p, false
-}
-
-// Ports returns the ports with registrations, in ascending order.
+// Ports returns the ports with registrations, in ascending order: those that have to be open. Reservations open none.
 func (t *Table[V, R]) Ports() []Port {
 	var ports []Port
-	for p := range t.Registrations() {
-		if n := len(ports); n == 0 || ports[n-1].Number != p.Port {
-			ports = append(ports, Port{p.Port, p.Scheme, 0, true})
+	if snap := t.snap.Load(); snap != nil {
+		for number, port := range snap.ports.all() {
+			if port.regs > 0 {
+				ports = append(ports, port.describe(number))
+			}
 		}
-		last := &ports[len(ports)-1]
-		last.Registrations++
-		last.LoopbackOnly = last.LoopbackOnly && p.LoopbackOnly()
 	}
 	return ports
+}
+
+// Port returns what Ports says about one port. ok is false if nothing is registered on it.
+func (t *Table[V, R]) Port(number uint16) (p Port, ok bool) {
+	if snap := t.snap.Load(); snap != nil {
+		if port := snap.ports.get(number); port != nil && port.regs > 0 {
+			return port.describe(number), true
+		}
+	}
+	return Port{}, false
+}
+
+func (t *portTable[V, R]) describe(number uint16) Port {
+	return Port{Number: number, Scheme: t.scheme, Registrations: t.regs, LoopbackOnly: t.beyond == 0}
 }
