@@ -1,7 +1,9 @@
 module github.com/httpsys/httpsys/bench
 
-go 1.26
+go 1.26.0
 
 require github.com/httpsys/httpsys v0.0.0
+
+require golang.org/x/sys v0.49.0 // indirect
 
 replace github.com/httpsys/httpsys => ../
