@@ -27,7 +27,7 @@ const (
 	FilePayload      = 16      // of a FILE payload
 	FileWindowCost   = 4096    // what a FILE takes from the stream's window
 	DefaultWindow    = 1 << 16
-	MinWindow        = 1 << 10
+	MinWindow        = 1 << 14 // so a body of this size always fits a REQUEST
 	MaxInitialWindow = 1 << 24
 	MaxWindow        = 1<<31 - 1
 	MaxCredit        = 1<<16 - 1
@@ -77,15 +77,38 @@ const (
 	FlagCredit Flags = 0x80
 )
 
-// flagsOf says which flags a type defines; any other bit is an error.
-var flagsOf = [256]Flags{
-	Reply:    FlagMore,
-	Request:  FlagEnd,
-	Response: FlagEnd | FlagText | FlagOpaque | FlagCredit,
-	Data:     FlagEnd | FlagCredit,
-	Trailers: FlagCredit,
-	File:     FlagEnd | FlagCredit,
-	Cancel:   FlagCredit,
+// shape is what the frames of a type have in common: all that can be checked
+// of a header alone. The zero shape is that of an unknown type.
+type shape struct {
+	flags    Flags  // that may be set
+	value    uint16 // the highest
+	stream   streamRule
+	min, max uint32 // length of the payload
+}
+
+type streamRule uint8
+
+const (
+	noType    streamRule = iota
+	zero                 // the frame belongs to the connection
+	notZero              // it belongs to a request or a call
+	anyStream            // REPLY: to a call, or to the connection as its last word
+)
+
+var shapes = [256]shape{
+	Hello:    {stream: zero, min: 2, max: MaxPayload}, // "{}"
+	Welcome:  {stream: zero, min: 2, max: MaxPayload},
+	Call:     {stream: notZero, min: 2, max: MaxPayload},
+	Reply:    {stream: anyStream, min: 1, max: MaxPayload, flags: FlagMore},
+	Request:  {stream: notZero, min: RequestFixed, max: MaxPayload, flags: FlagEnd},
+	Response: {stream: notZero, min: ResponseFixed, max: MaxPayload, value: 999, flags: FlagEnd | FlagText | FlagOpaque | FlagCredit},
+	Data:     {stream: notZero, max: MaxPayload, flags: FlagEnd | FlagCredit},
+	Trailers: {stream: notZero, min: TrailersFixed, max: MaxPayload, flags: FlagCredit},
+	File:     {stream: notZero, min: FilePayload, max: FilePayload, flags: FlagEnd | FlagCredit},
+	Window:   {stream: notZero, min: 4, max: 4},
+	Cancel:   {stream: notZero, value: CancelBody, flags: FlagCredit},
+	Credit:   {stream: zero, min: 4, max: 4},
+	GoAway:   {stream: zero},
 }
 
 // Reasons in the value of a CANCEL from the daemon; section 7.
@@ -109,7 +132,8 @@ var (
 	ErrTooLong = errors.New("channel: frame is longer than 262144 bytes")
 	ErrType    = errors.New("channel: unknown frame type")
 	ErrFlags   = errors.New("channel: flag that the frame type does not define")
-	ErrValue   = errors.New("channel: value in a frame type that has none")
+	ErrStream  = errors.New("channel: stream number where the frame type has none, or none where it has one")
+	ErrValue   = errors.New("channel: value that the frame type does not have")
 	ErrPayload = errors.New("channel: payload does not fit its frame type")
 	ErrField   = errors.New("channel: field block is malformed")
 )
@@ -125,33 +149,23 @@ func ParseHeader(b []byte) (Header, error) {
 		Flags:  Flags(b[9]),
 		Value:  binary.LittleEndian.Uint16(b[10:]),
 	}
-	if h.Length > MaxPayload {
+	shape := &shapes[h.Type]
+	switch {
+	case h.Length > MaxPayload:
 		return h, ErrTooLong
-	}
-	if h.Flags&^flagsOf[h.Type] != 0 {
-		return h, ErrFlags
-	}
-	switch h.Type {
-	case Response, Cancel:
-		return h, nil
-	case Request, Data, Trailers, Hello, Welcome, Call, Reply:
-	case File:
-		if h.Length != FilePayload {
-			return h, ErrPayload
-		}
-	case Window, Credit:
-		if h.Length != 4 {
-			return h, ErrPayload
-		}
-	case GoAway:
-		if h.Length != 0 {
-			return h, ErrPayload
-		}
-	default:
+	case shape.stream == noType:
 		return h, ErrType
-	}
-	if h.Value != 0 {
+	case h.Flags&^shape.flags != 0:
+		return h, ErrFlags
+	case shape.stream == zero && h.Stream != 0, shape.stream == notZero && h.Stream == 0:
+		return h, ErrStream
+	case h.Value > shape.value:
 		return h, ErrValue
+	case h.Type == Response && h.Value < 100 && (h.Value != 0 || h.Flags&(FlagText|FlagOpaque) == 0):
+		// No status: it is in the text, or nothing is sent before opaque bytes.
+		return h, ErrValue
+	case h.Length < shape.min || h.Length > shape.max:
+		return h, ErrPayload
 	}
 	return h, nil
 }
