@@ -46,7 +46,8 @@ type Loop struct {
 	started  time.Time
 	timers   wheel
 	turners  []Turner
-	closing  []int // descriptors to close after the turn
+	again    []Turner // for the next turn, which then does not sleep
+	closing  []int    // descriptors to close after the turn
 
 	wake    int // eventfd
 	mu      sync.Mutex
@@ -135,6 +136,10 @@ func (l *Loop) Date() []byte {
 // it does not ask twice in a turn.
 func (l *Loop) AtTurnEnd(t Turner) { l.turners = append(l.turners, t) }
 
+// Again runs t once, at the end of the next turn, which comes without
+// sleeping: for work that was cut short to be fair to others.
+func (l *Loop) Again(t Turner) { l.again = append(l.again, t) }
+
 // Do posts f to run on the loop's goroutine. It reports false when the loop
 // has ended and f will never run.
 func (l *Loop) Do(f func()) bool {
@@ -197,7 +202,8 @@ func (l *Loop) Run() {
 // turn is one round; false after Stop.
 func (l *Loop) turn() bool {
 	n, _ := l.epoll.Poll(l.events[:])
-	if n == 0 {
+	l.turners, l.again = l.again, l.turners
+	if n == 0 && len(l.turners) == 0 {
 		// Nothing is ready: block until there is, or the next timer is due.
 		n, _ = l.epoll.Wait(l.events[:], l.timers.wait(l.elapsed()))
 	}

@@ -55,6 +55,9 @@ func (l *Loop) SetTimer(t *Timer, owner Expirer, after int64) {
 	l.timers.insert(t)
 }
 
+// Running says whether t will expire.
+func (t *Timer) Running() bool { return t.deadline != 0 }
+
 // StopTimer makes t not expire. It may be set again.
 func (l *Loop) StopTimer(t *Timer) {
 	t.deadline = 0

@@ -52,20 +52,20 @@ func Write(fd int, b []byte, more bool) (int, error) {
 	}
 }
 
-// Write2 sends a and then b in one call, as far as the socket takes them.
-func Write2(fd int, a, b []byte, more bool) (int, error) {
-	if len(b) == 0 {
-		return Write(fd, a, more)
+// Write3 sends a, b and c in one call, as far as the socket takes them. Any of
+// them may be empty.
+func Write3(fd int, a, b, c []byte, more bool) (int, error) {
+	var iov [3]unix.Iovec
+	n := 0
+	for _, p := range [...][]byte{a, b, c} {
+		if len(p) > 0 {
+			iov[n].Base = &p[0]
+			iov[n].SetLen(len(p))
+			n++
+		}
 	}
-	if len(a) == 0 {
-		return Write(fd, b, more)
-	}
-	iov := [2]unix.Iovec{{Base: &a[0]}, {Base: &b[0]}}
-	iov[0].SetLen(len(a))
-	iov[1].SetLen(len(b))
-	var msg unix.Msghdr
-	msg.Iov = &iov[0]
-	msg.SetIovlen(2)
+	msg := unix.Msghdr{Iov: &iov[0]}
+	msg.SetIovlen(n)
 	flags := uintptr(unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT)
 	if more {
 		flags |= unix.MSG_MORE

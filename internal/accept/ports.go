@@ -1,0 +1,314 @@
+package accept
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/httpsys/httpsys/internal/conn"
+	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+)
+
+// Ports opens and closes ports on demand. It is safe for concurrent use.
+type Ports struct {
+	units   []Unit
+	onError func(error) // a socket that was open failed
+
+	mu     sync.Mutex
+	ports  map[uint16]*port
+	listen []netip.Addr // the listen list; none: all addresses
+}
+
+type port struct {
+	endpoint *conn.Endpoint
+	wants    map[netip.Addr]int // how many prefixes want an address; everywhere: all
+	groups   []*group
+}
+
+// everywhere stands for all addresses of the machine, or those of the listen
+// list.
+var everywhere netip.Addr
+
+var loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+
+// NewPorts makes the ports of a daemon.
+func NewPorts(units []Unit, onError func(error)) *Ports {
+	return &Ports{units: units, onError: onError, ports: map[uint16]*port{}}
+}
+
+// wanted lists the addresses that a prefix needs its port on. A name that is
+// only for this machine (localhost) is not offered to others.
+func wanted(p prefix.Prefix) []netip.Addr {
+	switch {
+	case p.Kind == prefix.IPBound:
+		return []netip.Addr{p.Addr}
+	case p.LoopbackOnly():
+		return loopback
+	}
+	return []netip.Addr{everywhere}
+}
+
+// Open makes sure that the port of p is open on the addresses that p needs,
+// until Close. Port 0 opens a free port. It returns the port. Errors are
+// *channel.Error: port_in_use, access_denied, address_not_available.
+func (ps *Ports) Open(p prefix.Prefix) (uint16, error) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p.Port == 0 {
+		return ps.openFree(p)
+	}
+	return p.Port, ps.open(p)
+}
+
+func (ps *Ports) open(p prefix.Prefix) error {
+	po := ps.ports[p.Port]
+	if po == nil {
+		po = &port{endpoint: &conn.Endpoint{Scheme: p.Scheme, Port: p.Port}, wants: map[netip.Addr]int{}}
+	}
+	for _, a := range wanted(p) {
+		po.wants[a]++
+	}
+	if err := ps.apply(po); err != nil {
+		ps.drop(po, p)
+		ps.apply(po) // closes what this call opened; opens nothing
+		return err
+	}
+	ps.ports[p.Port] = po
+	return nil
+}
+
+func (ps *Ports) drop(po *port, p prefix.Prefix) {
+	for _, a := range wanted(p) {
+		if po.wants[a]--; po.wants[a] == 0 {
+			delete(po.wants, a)
+		}
+	}
+}
+
+// freeTries is how often a free port of one address may turn out taken on
+// another.
+const freeTries = 32
+
+func (ps *Ports) openFree(p prefix.Prefix) (uint16, error) {
+	var err error
+	for range freeTries {
+		var fd int
+		fd, err = sys.Listen(netip.AddrPortFrom(ps.addresses(wanted(p))[0], 0))
+		if err != nil {
+			return 0, explain(err, netip.AddrPortFrom(ps.addresses(wanted(p))[0], 0))
+		}
+		a, _ := sys.LocalAddr(fd)
+		sys.Close(fd)
+		if _, taken := ps.ports[a.Port()]; taken {
+			continue
+		}
+		q := p.WithPort(a.Port())
+		if err = ps.open(q); err == nil {
+			return q.Port, nil
+		}
+	}
+	return 0, err
+}
+
+// Close gives up what Open gave.
+func (ps *Ports) Close(p prefix.Prefix) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	po := ps.ports[p.Port]
+	if po == nil {
+		return
+	}
+	ps.drop(po, p)
+	if len(po.wants) == 0 {
+		po.endpoint.Closed.Store(true)
+		delete(ps.ports, p.Port)
+	}
+	if err := ps.apply(po); err != nil {
+		ps.onError(err)
+	}
+	if len(po.wants) == 0 {
+		for _, u := range ps.units {
+			u.Loop.Do(func() { u.Server.CloseIdle(po.endpoint) })
+		}
+	}
+}
+
+// SetListen changes the listen list (HTTP.SYS: iplisten). What cannot be
+// opened is reported and left.
+func (ps *Ports) SetListen(list []netip.Addr) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if slices.Equal(list, ps.listen) {
+		return
+	}
+	ps.listen = slices.Clone(list)
+	for _, po := range ps.ports {
+		if err := ps.apply(po); err != nil {
+			ps.onError(err)
+		}
+	}
+}
+
+// addresses turns wishes into addresses to bind.
+func (ps *Ports) addresses(wants []netip.Addr) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range wants {
+		switch {
+		case a != everywhere:
+			out = append(out, a)
+		case len(ps.listen) > 0:
+			out = append(out, ps.listen...)
+		default:
+			out = append(out, netip.IPv4Unspecified(), netip.IPv6Unspecified())
+		}
+	}
+	// A socket for all addresses of a family takes those of single ones, too.
+	var v4, v6 bool
+	for _, a := range out {
+		v4 = v4 || a == netip.IPv4Unspecified()
+		v6 = v6 || a == netip.IPv6Unspecified()
+	}
+	out = slices.DeleteFunc(out, func(a netip.Addr) bool {
+		return !a.IsUnspecified() && (a.Is4() && v4 || a.Is6() && v6)
+	})
+	slices.SortFunc(out, func(a, b netip.Addr) int { return cmp.Compare(a.BitLen(), b.BitLen()) })
+	return slices.Compact(out)
+}
+
+// apply opens and closes sockets until po has what its prefixes want. New
+// ones first: a port that only gains addresses never misses a connection.
+func (ps *Ports) apply(po *port) error {
+	var wishes []netip.Addr
+	for a := range po.wants {
+		wishes = append(wishes, a)
+	}
+	addrs := ps.addresses(wishes)
+	var failed error
+	opened := 0
+	for _, a := range addrs {
+		if slices.ContainsFunc(po.groups, func(g *group) bool { return g.addr == a }) {
+			opened++
+			continue
+		}
+		g, err := ps.openGroup(a, po.endpoint)
+		if err != nil {
+			if optional(a, err) && len(addrs) > 1 {
+				continue // a machine without IPv6
+			}
+			failed = explain(err, netip.AddrPortFrom(a, po.endpoint.Port))
+			break
+		}
+		opened++
+		po.groups = append(po.groups, g)
+	}
+	if failed == nil && opened == 0 && len(addrs) > 0 {
+		failed = &channel.Error{Code: channel.AddressNotAvailable, Message: fmt.Sprintf(
+			"port %d cannot be opened: this machine has none of the addresses wanted", po.endpoint.Port)}
+	}
+	if failed != nil {
+		return failed
+	}
+	po.groups = slices.DeleteFunc(po.groups, func(g *group) bool {
+		if slices.Contains(addrs, g.addr) {
+			return false
+		}
+		for _, l := range g.listeners {
+			l.l.Do(l.close)
+		}
+		return true
+	})
+	return nil
+}
+
+// optional: all addresses of IPv6, or its loopback, are wanted only where
+// there is IPv6.
+func optional(a netip.Addr, err error) bool {
+	return a.Is6() && (a.IsUnspecified() || a.IsLoopback()) &&
+		(errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL))
+}
+
+func (ps *Ports) openGroup(a netip.Addr, e *conn.Endpoint) (*group, error) {
+	ap := netip.AddrPortFrom(a, e.Port)
+	if err := sys.Probe(ap); err != nil {
+		return nil, err
+	}
+	g := &group{addr: a}
+	for _, u := range ps.units {
+		fd, err := sys.Listen(ap)
+		if err != nil {
+			for _, l := range g.listeners {
+				l.l.Do(l.close)
+			}
+			return nil, err
+		}
+		l := &listener{l: u.Loop, server: u.Server, fd: fd, endpoint: e, onError: func(err error) {
+			ps.onError(fmt.Errorf("accept on %s: %w", ap, err))
+		}}
+		g.listeners = append(g.listeners, l)
+		u.Loop.Do(l.start)
+	}
+	return g, nil
+}
+
+// Port is one open port, for people.
+type Port struct {
+	Port        uint16
+	Scheme      prefix.Scheme
+	Addresses   []netip.Addr
+	Connections int
+}
+
+// List returns the open ports in order.
+func (ps *Ports) List() []Port {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	var out []Port
+	for n, po := range ps.ports {
+		p := Port{Port: n, Scheme: po.endpoint.Scheme, Connections: int(po.endpoint.Connections.Load())}
+		for _, g := range po.groups {
+			p.Addresses = append(p.Addresses, g.addr)
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b Port) int { return cmp.Compare(a.Port, b.Port) })
+	return out
+}
+
+// CloseAll stops accepting. Connections go on.
+func (ps *Ports) CloseAll() {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for n, po := range ps.ports {
+		for _, g := range po.groups {
+			for _, l := range g.listeners {
+				l.l.Do(l.close)
+			}
+		}
+		po.groups = nil
+		delete(ps.ports, n)
+	}
+}
+
+// explain makes an error for applications of a failed bind or listen.
+func explain(err error, a netip.AddrPort) error {
+	e := &channel.Error{Code: channel.Internal, Message: fmt.Sprintf("port %d on %s cannot be opened: %v", a.Port(), a.Addr(), err)}
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		e.Code = channel.PortInUse
+		e.Message = fmt.Sprintf("port %d is in use by another program that is not httpsys: find it with `ss -ltnp sport = :%d`, or choose another port", a.Port(), a.Port())
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		e.Code = channel.AccessDenied
+		e.Message = fmt.Sprintf("the daemon may not open port %d: run it as root, or give it the capability CAP_NET_BIND_SERVICE", a.Port())
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		e.Code = channel.AddressNotAvailable
+		e.Message = fmt.Sprintf("this machine does not have the address %s", a.Addr())
+	}
+	return e
+}

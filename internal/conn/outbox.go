@@ -1,0 +1,124 @@
+package conn
+
+import "github.com/httpsys/httpsys/internal/sys"
+
+// outbox is what the socket of a connection has not taken yet: bytes and
+// pieces of files, in order. A connection has one only as long as it is not
+// empty.
+type outbox struct {
+	segments []segment
+	bytes    int // of buffers, without files
+	cost     int // what the files count in the window
+}
+
+// segment is a buffer, or a piece of a file if fd ≥ 0.
+type segment struct {
+	buf    []byte
+	at     int // sent of buf
+	fd     int
+	offset int64
+	length int64
+	cost   int // of the file in the window
+}
+
+// append copies b to the end.
+func (o *outbox) append(p *pool, b []byte) {
+	o.bytes += len(b)
+	for len(b) > 0 {
+		var last *segment
+		if n := len(o.segments); n > 0 && o.segments[n-1].fd < 0 {
+			last = &o.segments[n-1]
+		}
+		if last == nil || len(last.buf) == cap(last.buf) {
+			o.segments = append(o.segments, segment{fd: -1, buf: p.get(len(b))})
+			last = &o.segments[len(o.segments)-1]
+		}
+		n := min(len(b), cap(last.buf)-len(last.buf))
+		last.buf = append(last.buf, b[:n]...)
+		b = b[n:]
+	}
+}
+
+func (o *outbox) file(fd int, offset, length int64, cost int) {
+	o.segments = append(o.segments, segment{fd: fd, offset: offset, length: length, cost: cost})
+	o.cost += cost
+}
+
+// drop removes the first segment.
+func (o *outbox) drop(p *pool) {
+	s := &o.segments[0]
+	if s.fd >= 0 {
+		sys.Close(s.fd)
+	} else {
+		p.put(s.buf)
+	}
+	copy(o.segments, o.segments[1:])
+	o.segments[len(o.segments)-1] = segment{}
+	o.segments = o.segments[:len(o.segments)-1]
+}
+
+func (o *outbox) release(p *pool) {
+	for len(o.segments) > 0 {
+		o.drop(p)
+	}
+	o.bytes, o.cost = 0, 0
+	p.outboxes = append(p.outboxes, o)
+}
+
+// pool keeps buffers of a loop for reuse: connections that are busy take
+// some, and give them back when they are idle.
+type pool struct {
+	small, large [][]byte
+	outboxes     []*outbox
+}
+
+// The sizes of buffers, and how many of each are kept.
+const (
+	smallSize = 4 << 10
+	largeSize = 64 << 10
+	keepSmall = 256
+	keepLarge = 64
+)
+
+// get returns an empty buffer with room for n bytes, or for largeSize if that
+// is less.
+func (p *pool) get(n int) []byte {
+	if n <= smallSize {
+		if k := len(p.small); k > 0 {
+			b := p.small[k-1]
+			p.small = p.small[:k-1]
+			return b
+		}
+		return make([]byte, 0, smallSize)
+	}
+	if k := len(p.large); k > 0 {
+		b := p.large[k-1]
+		p.large = p.large[:k-1]
+		return b
+	}
+	return make([]byte, 0, largeSize)
+}
+
+// put takes a buffer back. One that grew by append has another size and is
+// left to the garbage collector.
+func (p *pool) put(b []byte) {
+	switch cap(b) {
+	case smallSize:
+		if len(p.small) < keepSmall {
+			p.small = append(p.small, b[:0])
+		}
+	case largeSize:
+		if len(p.large) < keepLarge {
+			p.large = append(p.large, b[:0])
+		}
+	}
+}
+
+func (p *pool) outbox() *outbox {
+	if k := len(p.outboxes); k > 0 {
+		o := p.outboxes[k-1]
+		p.outboxes = p.outboxes[:k-1]
+		return o
+	}
+	return &outbox{}
+}

@@ -1,0 +1,290 @@
+package conn
+
+import (
+	"errors"
+
+	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+	"github.com/httpsys/httpsys/internal/wire/h1"
+	"github.com/httpsys/httpsys/internal/wire/message"
+)
+
+// This file is exchange.Client: what an exchange tells its connection. When
+// it says the last word (end, Fail, Abort, Close, Trailers) the exchange is
+// over, and c.x must be forgotten before anything else.
+
+// Informational implements exchange.Client.
+func (c *Conn) Informational(r *message.Response) {
+	if c.request.Version < 11 {
+		return
+	}
+	if r.Status == 100 {
+		if !c.expect {
+			return
+		}
+		c.expect = false
+	}
+	c.write(h1.AppendInformational(c.s.scratch[:0], r), nil, nil, false)
+}
+
+// Respond implements exchange.Client.
+func (c *Conn) Respond(r *message.Response, body []byte, end bool) {
+	if end {
+		c.x = nil
+	}
+	if c.expect {
+		// The client may or may not send the body now; nobody can tell where the
+		// next request would begin.
+		c.expect, c.keepAlive = false, false
+	}
+	c.request.KeepAlive = c.keepAlive && !c.s.draining && !c.endpoint.Closed.Load()
+	f, length, keepAlive := h1.Frame(c.request, r, end, int64(len(body)))
+	c.framing, c.keepAlive, c.headSent = f, keepAlive, true
+	c.dropBody = f == h1.FramingNone
+	c.length = length
+	b := h1.AppendResponseHead(c.s.scratch[:0], c.request, r, f, length, keepAlive, c.s.Loop.Date(), serverLine)
+	c.s.scratch = b[:0]
+	c.data(b, body, end)
+}
+
+// Body implements exchange.Client.
+func (c *Conn) Body(b []byte, end bool) {
+	if c.state == opaque {
+		if len(b) > 0 {
+			c.unsent += len(b)
+			c.write(nil, b, nil, false)
+		}
+		if end && c.state != closed {
+			c.shutSoon = true
+			c.settle()
+		}
+		return
+	}
+	if end {
+		c.x = nil
+	}
+	c.data(nil, b, end)
+}
+
+// data sends body bytes in the response's framing, behind what is in head.
+func (c *Conn) data(headBytes, body []byte, end bool) {
+	if c.dropBody {
+		if n := len(body); n > 0 && c.x != nil {
+			c.x.Sent(n, true)
+		}
+		body = nil
+	}
+	var tail []byte
+	switch c.framing {
+	case h1.FramingLength:
+		if int64(len(body)) > c.length || end && int64(len(body)) < c.length {
+			c.abort() // the application and its Content-Length disagree
+			return
+		}
+		c.length -= int64(len(body))
+	case h1.FramingChunked:
+		if len(body) > 0 {
+			headBytes = h1.AppendChunkHeader(headBytes, len(body))
+			tail = crlf
+		}
+		if end {
+			if tail = lastChunk; len(body) > 0 {
+				tail = crlfLastChunk
+			}
+		}
+	}
+	if c.x != nil {
+		c.unsent += len(body)
+	}
+	c.done = end
+	c.write(headBytes, body, tail, end)
+}
+
+var (
+	crlf          = []byte(h1.ChunkEnd)
+	lastChunk     = []byte(h1.LastChunk)
+	crlfLastChunk = []byte(h1.ChunkEnd + h1.LastChunk)
+)
+
+// Trailers implements exchange.Client.
+func (c *Conn) Trailers(fields []message.Field) {
+	c.x = nil
+	if c.framing != h1.FramingChunked || c.request.Version < 11 {
+		c.data(nil, nil, true) // no place for them
+		return
+	}
+	c.done = true
+	b := h1.AppendTrailers(c.s.scratch[:0], fields)
+	c.s.scratch = b[:0]
+	c.write(b, nil, nil, true)
+}
+
+// File implements exchange.Client.
+func (c *Conn) File(fd int, offset, length int64, end bool) {
+	if end {
+		c.x = nil
+	}
+	if c.dropBody || length == 0 {
+		sys.Close(fd)
+		if c.x != nil {
+			c.x.Sent(channel.FileWindowCost, true)
+		}
+		c.data(nil, nil, end)
+		return
+	}
+	var headBytes, tail []byte
+	switch c.framing {
+	case h1.FramingLength:
+		if length > c.length || end && length < c.length {
+			sys.Close(fd)
+			c.abort()
+			return
+		}
+		c.length -= length
+	case h1.FramingChunked:
+		headBytes = h1.AppendChunkHeader(nil, int(length))
+		if tail = crlf; end {
+			tail = crlfLastChunk
+		}
+	}
+	c.done = end
+	o := c.outbox()
+	o.append(&c.s.pool, headBytes)
+	cost := 0
+	if c.x != nil {
+		cost = channel.FileWindowCost
+		c.unsent += cost
+	}
+	o.file(fd, offset, length, cost)
+	o.append(&c.s.pool, tail)
+	c.s.flushLater(c)
+}
+
+// CanOpaque implements exchange.Client.
+func (c *Conn) CanOpaque(raw bool) bool { return raw || c.upgrade || c.request.Connect }
+
+// Opaque implements exchange.Client.
+func (c *Conn) Opaque(r *message.Response) {
+	c.headSent, c.keepAlive = true, false
+	c.state = opaque
+	c.framing = h1.FramingClose
+	c.arm()
+	if r != nil {
+		b := h1.AppendResponseHead(c.s.scratch[:0], c.request, r, h1.FramingNone, -1, true, c.s.Loop.Date(), serverLine)
+		c.s.scratch = b[:0]
+		c.write(b, nil, nil, false)
+	}
+	if c.state == opaque && !c.busy {
+		c.resume() // bytes may have come with the handshake
+	}
+}
+
+// Close implements exchange.Client.
+func (c *Conn) Close() {
+	c.x = nil
+	c.closeSoon = true
+	c.settle()
+}
+
+// Fail implements exchange.Client.
+func (c *Conn) Fail(status int, reason, text string) {
+	c.x = nil
+	c.fail(status, reason, text, status == 503)
+}
+
+// Abort implements exchange.Client.
+func (c *Conn) Abort() {
+	c.x = nil
+	c.abort()
+}
+
+// abort cuts the response. Where a length or chunks say how long it should
+// have been, an orderly end of the connection is clear enough and loses nothing
+// of what is on its way; else only a reset tells the client.
+func (c *Conn) abort() {
+	if c.framing == h1.FramingClose {
+		c.reset()
+		return
+	}
+	c.close()
+}
+
+// ReadMore implements exchange.Client.
+func (c *Conn) ReadMore() {
+	if c.busy || c.state != content && c.state != opaque || c.x == nil {
+		return
+	}
+	c.resume()
+}
+
+// fail answers with an error of our own. The connection survives if the
+// request was read in full.
+func (c *Conn) fail(status int, reason, text string, retry bool) {
+	if c.s.OnRefuse != nil {
+		c.s.OnRefuse(c, status, reason)
+	}
+	if !c.body.Done() || c.expect {
+		c.keepAlive = false
+	}
+	c.expect = false
+	x := c.request
+	x.KeepAlive = c.keepAlive && !c.s.draining && !c.endpoint.Closed.Load()
+	c.keepAlive = x.KeepAlive
+	var extra []byte
+	if retry {
+		extra = retryAfter
+	}
+	b := h1.AppendError(c.s.scratch[:0], x, status, text, c.s.Loop.Date(), serverLine, extra)
+	c.s.scratch = b[:0]
+	c.headSent, c.done = true, true
+	if !c.body.Done() {
+		c.state = drain
+	} else {
+		c.state = wait
+	}
+	c.write(b, nil, nil, true)
+}
+
+// retryAfter goes with every 503: queues empty in seconds or not at all.
+var retryAfter = []byte("Retry-After: 1\r\n")
+
+// refuse answers bytes that are not HTTP, and closes.
+func (c *Conn) refuse(err error) {
+	var e *h1.Error
+	if !errors.As(err, &e) {
+		e = h1.ErrRequestLine
+	}
+	c.request = h1.Exchange{Version: 11}
+	c.keepAlive, c.lingers = false, true
+	c.body = h1.Body{}
+	c.fail(e.Status, e.Reason, e.Text, false)
+}
+
+// badBody: the framing of the request's body is broken, so nothing behind it
+// can be understood.
+func (c *Conn) badBody(err error) {
+	c.keepAlive, c.lingers = false, true
+	if c.headSent {
+		c.x.RequestBroken()
+		c.brokenBody()
+		return
+	}
+	x := c.x
+	c.x = nil
+	x.ClientGone()
+	c.refuse(err)
+}
+
+// tooLarge: the body is longer than the registration allows.
+func (c *Conn) tooLarge() {
+	if c.headSent {
+		c.keepAlive = false
+		c.x.RequestBroken()
+		c.brokenBody()
+		return
+	}
+	x := c.x
+	c.x = nil
+	x.ClientGone()
+	c.fail(413, "EntityTooLarge", "The request body is longer than the program accepts.", false)
+}

@@ -1,0 +1,159 @@
+package conn
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/httpsys/httpsys/internal/config"
+	"github.com/httpsys/httpsys/internal/exchange"
+	"github.com/httpsys/httpsys/internal/loop"
+	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/wire/h1"
+)
+
+// readSize is how much is read from a client at once.
+const readSize = 64 << 10
+
+// ServerName is the value of the Server field where an application has none.
+const ServerName = "httpsys"
+
+var serverLine = []byte("Server: " + ServerName + "\r\n")
+
+// Server is what all connections of one loop share.
+type Server struct {
+	Loop  *loop.Loop
+	Stage *exchange.Stage
+
+	limits   limits
+	buf      []byte     // what is being read
+	scratch  []byte     // what is being written
+	req      h1.Request // being parsed
+	pool     pool
+	dirty    []*Conn // with something to send at the end of the turn
+	queued   bool
+	conns    *Conn // all connections, in a list
+	nconns   int
+	draining bool
+
+	nextID uint64
+	idStep uint64
+
+	// OnRefuse hears of each request that was answered without an application.
+	OnRefuse func(c *Conn, status int, reason string)
+}
+
+// limits are config.Limits in the form that is quick to use.
+type limits struct {
+	h1                                            h1.Limits
+	headerWait, idle, entityBody, drainEntityBody int64 // ms; 0: off
+	minSendRate                                   int64 // bytes per second; 0: off
+}
+
+// NewServer makes the shared part of a loop's connections. loops is how many
+// loops there are, so that connection numbers are unique without asking the
+// others.
+func NewServer(l *loop.Loop, stage *exchange.Stage, loops int) *Server {
+	s := &Server{Loop: l, Stage: stage, buf: make([]byte, readSize), nextID: uint64(l.Index), idStep: uint64(loops)}
+	s.SetLimits(config.DefaultLimits())
+	return s
+}
+
+// SetLimits changes the limits; timers that run keep their old deadline.
+func (s *Server) SetLimits(l config.Limits) {
+	s.limits = limits{
+		h1:              h1.Limits{Head: l.MaxRequestBytes, Field: l.MaxFieldLength, Target: l.MaxTargetLength, Fields: l.MaxFields},
+		headerWait:      l.HeaderWait.Milliseconds(),
+		idle:            l.IdleConnection.Milliseconds(),
+		entityBody:      l.EntityBody.Milliseconds(),
+		drainEntityBody: l.DrainEntityBody.Milliseconds(),
+		minSendRate:     l.MinSendRate,
+	}
+}
+
+// Endpoint is the port that connections come in on.
+type Endpoint struct {
+	Scheme prefix.Scheme
+	Port   uint16
+	// Connections is how many are open, on all loops.
+	Connections atomic.Int64
+	// Closed: no prefix is left on the port.
+	Closed atomic.Bool
+}
+
+// Accept starts a connection. It takes over fd.
+func (s *Server) Accept(fd int, remote netip.AddrPort, e *Endpoint) {
+	s.nextID += s.idStep
+	c := &Conn{s: s, fd: fd, id: s.nextID, endpoint: e, remote: remote}
+	if err := s.Loop.Watch(fd, c); err != nil {
+		sys.Close(fd)
+		return
+	}
+	e.Connections.Add(1)
+	c.link()
+	c.arm()
+}
+
+// Drain lets the connections end: idle ones now, the others after their
+// response.
+func (s *Server) Drain() {
+	s.draining = true
+	s.each(func(c *Conn) { c.closeIfIdle() })
+}
+
+// CloseIdle closes the idle connections of a port that is not served any more.
+func (s *Server) CloseIdle(e *Endpoint) {
+	s.each(func(c *Conn) {
+		if c.endpoint == e {
+			c.closeIfIdle()
+		}
+	})
+}
+
+// CloseAll cuts all connections.
+func (s *Server) CloseAll() { s.each((*Conn).close) }
+
+// Connections is how many are open on this loop.
+func (s *Server) Connections() int { return s.nconns }
+
+func (s *Server) each(f func(*Conn)) {
+	for c := s.conns; c != nil; {
+		next := c.next
+		f(c)
+		c = next
+	}
+}
+
+// TurnEnd sends what connections have gathered during the turn.
+func (s *Server) TurnEnd() {
+	s.queued = false
+	for i := 0; i < len(s.dirty); i++ {
+		c := s.dirty[i]
+		c.dirty = false
+		if c.state != closed {
+			c.flush()
+		}
+	}
+	clear(s.dirty)
+	s.dirty = s.dirty[:0]
+}
+
+func (s *Server) flushLater(c *Conn) {
+	if c.dirty {
+		return
+	}
+	c.dirty = true
+	s.dirty = append(s.dirty, c)
+	if !s.queued {
+		s.queued = true
+		s.Loop.AtTurnEnd(s)
+	}
+}
+
+func ms(d *time.Duration, inherited int64) int64 {
+	if d == nil {
+		return inherited
+	}
+	return d.Milliseconds()
+}

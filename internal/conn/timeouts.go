@@ -1,0 +1,121 @@
+package conn
+
+import (
+	"github.com/httpsys/httpsys/internal/exchange"
+	"github.com/httpsys/httpsys/internal/wire/h1"
+)
+
+// waits is what the timer of a connection is for. HTTP.SYS has a timer for
+// each (HTTP_TIMEOUT_LIMIT_INFO); one is enough, since they exclude each other.
+type waits uint8
+
+const (
+	forNothing waits = iota
+	forRequest       // IdleConnection
+	forHead          // HeaderWait
+	forBody          // EntityBody
+	forDrain         // DrainEntityBody
+	forSend          // MinSendRate
+	forLinger
+)
+
+// sendPeriod is over what the minimum send rate is measured, in milliseconds:
+// long enough for a client that stalls for a moment.
+const sendPeriod = 10_000
+
+// arm sets the timer for what the connection waits for now.
+func (c *Conn) arm() {
+	w := c.waitsFor()
+	if w == c.waits && c.timer.Running() && (w == forHead || w == forSend || w == forLinger) {
+		return // these are for the whole, not from the last byte
+	}
+	c.waits = w
+	l := &c.s.limits
+	o := c.override()
+	var after int64
+	switch w {
+	case forRequest:
+		after = ms(o.IdleConnection, l.idle)
+	case forHead:
+		after = ms(o.HeaderWait, l.headerWait)
+	case forBody:
+		after = ms(o.EntityBody, l.entityBody)
+	case forDrain:
+		after = ms(o.DrainEntityBody, l.drainEntityBody)
+	case forSend:
+		c.mark = c.sent
+		if c.minSendRate() > 0 {
+			after = sendPeriod
+		}
+	case forLinger:
+		after = lingerTime
+	}
+	if after > 0 {
+		c.s.Loop.SetTimer(&c.timer, c, after)
+	} else {
+		c.s.Loop.StopTimer(&c.timer)
+	}
+}
+
+func (c *Conn) waitsFor() waits {
+	switch {
+	case c.state == closed || c.state == opaque:
+	case c.state == linger:
+		return forLinger
+	case c.out != nil:
+		return forSend
+	case c.state == head && c.parser.Started():
+		return forHead
+	case c.state == head:
+		return forRequest
+	case c.state == content && c.room() > 0:
+		return forBody
+	case c.state == drain:
+		return forDrain
+	}
+	return forNothing
+}
+
+// Expire is called by the loop when the timer has run out.
+func (c *Conn) Expire() {
+	w := c.waits
+	c.waits = forNothing
+	switch w {
+	case forRequest, forDrain, forLinger:
+		c.close()
+	case forHead:
+		c.keepAlive, c.lingers = false, true
+		c.body = h1.Body{}
+		c.fail(408, "Timer_HeaderWait", "The request header took too long.", false)
+	case forBody:
+		// The application learns that the body will not be complete, and may
+		// answer.
+		c.x.RequestBroken()
+		c.brokenBody()
+	case forSend:
+		if c.sent-c.mark < c.minSendRate()*sendPeriod/1000 {
+			c.reset()
+			return
+		}
+		c.arm()
+	}
+}
+
+func (c *Conn) minSendRate() int64 {
+	if r := c.override().MinSendRate; r != nil {
+		return *r
+	}
+	return c.s.limits.minSendRate
+}
+
+// override is what the prefix of the last request sets. As in HTTP.SYS, a
+// prefix's idle and header timeouts hold from the first request on that was
+// routed to it.
+func (c *Conn) override() *exchange.Override {
+	if c.reg == nil {
+		return &noOverride
+	}
+	return &c.reg.Override
+}
+
+var noOverride exchange.Override

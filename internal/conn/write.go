@@ -1,0 +1,192 @@
+package conn
+
+import (
+	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/wire/h1"
+)
+
+// Sizes that decide how bytes get to the socket.
+const (
+	// gather is up to where the parts of a write are copied together: cheaper
+	// than a system call with several parts.
+	gather = 16 << 10
+	// eager is from where on the part of a response that is not the last one is
+	// written at once. Shorter ones wait for the end of the turn, since more may
+	// come.
+	eager = 8 << 10
+	// sendFileTurn is how much of a file one turn sends on one connection.
+	sendFileTurn = 1 << 20
+)
+
+// write sends a, b and c, or keeps what the socket does not take. last says
+// that the response is complete with them.
+func (c *Conn) write(a, b, d []byte, last bool) {
+	if c.state == closed {
+		return
+	}
+	total := len(a) + len(b) + len(d)
+	if c.out != nil || !last && total < eager {
+		if total > 0 {
+			o := c.outbox()
+			o.append(&c.s.pool, a)
+			o.append(&c.s.pool, b)
+			o.append(&c.s.pool, d)
+		}
+		if last || c.out != nil && c.out.bytes >= eager {
+			c.flush()
+		} else if c.out != nil {
+			c.s.flushLater(c)
+		}
+		return
+	}
+	var n int
+	var err error
+	if total > 0 {
+		if total <= gather {
+			if len(b)+len(d) > 0 {
+				s := append(append(append(c.s.scratch[:0], a...), b...), d...)
+				c.s.scratch = s[:0]
+				a, b, d = s, nil, nil
+			}
+			n, err = sys.Write(c.fd, a, false)
+		} else {
+			n, err = sys.Write3(c.fd, a, b, d, false)
+		}
+		if err != nil && err != sys.ErrAgain {
+			c.close()
+			return
+		}
+		c.sent += int64(n)
+	}
+	if n < total {
+		o := c.outbox()
+		for _, p := range [...][]byte{a, b, d} {
+			k := min(n, len(p))
+			n -= k
+			o.append(&c.s.pool, p[k:])
+		}
+		c.arm()
+	}
+	c.settle()
+}
+
+func (c *Conn) outbox() *outbox {
+	if c.out == nil {
+		c.out = c.s.pool.outbox()
+	}
+	return c.out
+}
+
+// flush sends what the socket takes.
+func (c *Conn) flush() {
+	if c.out == nil {
+		return
+	}
+	files := int64(sendFileTurn)
+	for o := c.out; len(o.segments) > 0; {
+		s := &o.segments[0]
+		var n int
+		var err error
+		if s.fd < 0 {
+			n, err = sys.Write(c.fd, s.buf[s.at:], len(o.segments) > 1)
+			if err == nil {
+				s.at += n
+				o.bytes -= n
+				if s.at == len(s.buf) {
+					o.drop(&c.s.pool)
+				}
+			}
+		} else {
+			if files <= 0 {
+				c.s.Loop.Again(flushAgain{c})
+				break
+			}
+			n, err = sys.SendFile(c.fd, s.fd, s.offset, int(min(s.length, files)))
+			if err == nil && n == 0 {
+				c.reset() // the file is shorter than was said
+				return
+			}
+			if err == nil {
+				files -= int64(n)
+				s.offset += int64(n)
+				if s.length -= int64(n); s.length == 0 {
+					o.cost -= s.cost
+					o.drop(&c.s.pool)
+				}
+			}
+		}
+		if err == sys.ErrAgain {
+			break
+		}
+		if err != nil {
+			c.close()
+			return
+		}
+		c.sent += int64(n)
+	}
+	if len(c.out.segments) == 0 {
+		c.out.release(&c.s.pool)
+		c.out = nil
+	}
+	c.settle()
+}
+
+type flushAgain struct{ c *Conn }
+
+func (f flushAgain) TurnEnd() {
+	if f.c.state != closed {
+		f.c.flush()
+	}
+}
+
+// settle draws the conclusions of a write: it tells the exchange what is
+// sent, and goes on when a response is out.
+func (c *Conn) settle() {
+	if c.state == closed {
+		return
+	}
+	pending := 0
+	if c.out != nil {
+		pending = c.out.bytes + c.out.cost
+	}
+	if c.x != nil && c.unsent > pending {
+		// What is pending counts framing, too: that errs to the safe side and is
+		// right when all is sent.
+		n := c.unsent - pending
+		c.unsent = pending
+		c.x.Sent(n, pending == 0)
+	}
+	if c.out != nil || c.state == closed {
+		return
+	}
+	switch {
+	case c.state == opaque && c.shutSoon:
+		c.shutSoon = false
+		sys.ShutdownWrite(c.fd)
+		c.arm()
+	case c.closeSoon && c.x == nil:
+		c.finish()
+	case c.done:
+		c.responseSent()
+	default:
+		c.arm()
+	}
+}
+
+// responseSent goes on after a complete response.
+func (c *Conn) responseSent() {
+	switch {
+	case !c.keepAlive || c.framing == h1.FramingClose:
+		c.finish()
+	case c.state == content || c.state == drain:
+		// The application did not want the rest of the body. It has to be read
+		// before the next request can be found.
+		c.state = drain
+		c.arm()
+		if !c.busy {
+			c.resume()
+		}
+	case c.state == wait:
+		c.nextRequest()
+	}
+}

@@ -1,0 +1,212 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/httpsys/httpsys/internal/accept"
+	"github.com/httpsys/httpsys/internal/config"
+	"github.com/httpsys/httpsys/internal/conn"
+	"github.com/httpsys/httpsys/internal/control/server"
+	"github.com/httpsys/httpsys/internal/exchange"
+	"github.com/httpsys/httpsys/internal/loop"
+	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/worker"
+)
+
+// DefaultDrain is how long requests may take to end when the daemon does.
+const DefaultDrain = 30 * time.Second
+
+// Options of a daemon. Socket and Data are required.
+type Options struct {
+	Socket string        // path of the Unix socket
+	Data   string        // folder for what survives a restart
+	Loops  int           // event loops; 0: one a core that the process may use
+	Drain  time.Duration // bound of a clean end; 0: DefaultDrain
+	Out    io.Writer     // for the line that says the daemon is ready; nil: none
+	Log    io.Writer     // nil: none
+}
+
+// Daemon is a running daemon.
+type Daemon struct {
+	opt     Options
+	log     *slog.Logger
+	started time.Time
+	store   *config.File
+	admin   *server.Server
+	table   prefix.Table[*exchange.Registration, *server.Reservation]
+	ports   *accept.Ports
+	units   []*unit
+	socket  net.Listener
+
+	mu       sync.Mutex
+	sessions map[string]*session // by token
+	byUser   map[uint32]int      // sessions of each user
+	queues   map[string]*queueState
+	regs     map[uint32]*registration
+	nextID   uint32 // of registrations
+	nextName uint64 // of sessions and private queues
+	ending   bool
+
+	maxAge atomic.Int64 // time.Duration of requests in queues that set none themselves
+
+	loopsDone sync.WaitGroup
+	wg        sync.WaitGroup // sessions
+}
+
+// unit is what one core has.
+type unit struct {
+	loop   *loop.Loop
+	stage  *exchange.Stage
+	conns  *conn.Server
+	shared *worker.Shared
+	timer  loop.Timer
+}
+
+// tickPeriod is how often requests that wait are looked at, in milliseconds.
+const tickPeriod = 100
+
+// Expire is the unit's tick; it goes on as long as a request waits.
+func (u *unit) Expire() {
+	u.stage.Tick()
+	if u.stage.Waiting() {
+		u.loop.SetTimer(&u.timer, u, tickPeriod)
+	}
+}
+
+func (u *unit) wake() {
+	if !u.timer.Running() {
+		u.loop.SetTimer(&u.timer, u, tickPeriod)
+	}
+}
+
+// Run runs a daemon until ctx ends, and then drains it.
+func Run(ctx context.Context, opt Options) error {
+	d, err := Start(opt)
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	d.Shutdown()
+	return nil
+}
+
+// Start starts a daemon. It is ready when Start returns; end it with Shutdown.
+func Start(opt Options) (*Daemon, error) {
+	if opt.Loops == 0 {
+		opt.Loops = runtime.GOMAXPROCS(0)
+	}
+	if opt.Drain == 0 {
+		opt.Drain = DefaultDrain
+	}
+	if opt.Log == nil {
+		opt.Log = io.Discard
+	}
+	d := &Daemon{
+		opt: opt, started: time.Now(),
+		log:      slog.New(slog.NewTextHandler(opt.Log, nil)),
+		sessions: map[string]*session{}, byUser: map[uint32]int{}, queues: map[string]*queueState{},
+		regs: map[uint32]*registration{},
+	}
+	raiseFileLimit()
+	var err error
+	if d.store, err = config.OpenFile(opt.Data); err != nil {
+		return nil, err
+	}
+	if err = d.start(); err != nil {
+		d.store.Close()
+		return nil, err
+	}
+	if opt.Out != nil {
+		fmt.Fprintf(opt.Out, "httpsys: ready on %s\n", opt.Socket)
+	}
+	return d, nil
+}
+
+func (d *Daemon) start() (err error) {
+	if d.socket, err = listenUnix(d.opt.Socket); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			d.socket.Close()
+			d.stopLoops()
+		}
+	}()
+	// A loop that waits in epoll leaves its processor to others, but only when
+	// the scheduler notices; control and handshakes must not wait for that.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), d.opt.Loops+1))
+	for i := range d.opt.Loops {
+		u, err := d.newUnit(i)
+		if err != nil {
+			return err
+		}
+		d.units = append(d.units, u)
+		d.loopsDone.Go(u.loop.Run)
+	}
+	acceptors := make([]accept.Unit, len(d.units))
+	for i, u := range d.units {
+		acceptors[i] = accept.Unit{Loop: u.loop, Server: u.conns}
+	}
+	d.ports = accept.NewPorts(acceptors, func(err error) { d.log.Error("port", "err", err) })
+	if d.admin, err = server.New(d.store, d); err != nil {
+		return err
+	}
+	d.wg.Go(d.acceptSessions)
+	return nil
+}
+
+func (d *Daemon) newUnit(i int) (*unit, error) {
+	l, err := loop.New(i)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make an event loop: %w", err)
+	}
+	u := &unit{loop: l}
+	u.stage = exchange.NewStage(i, &d.table, l.Now)
+	u.stage.OnWait = u.wake
+	u.conns = conn.NewServer(l, u.stage, d.opt.Loops)
+	u.shared = worker.NewShared(l, u.stage)
+	return u, nil
+}
+
+// raiseFileLimit takes as many descriptors as the hard limit allows: each
+// connection is one.
+func raiseFileLimit() {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) == nil && l.Cur < l.Max {
+		l.Cur = l.Max
+		unix.Setrlimit(unix.RLIMIT_NOFILE, &l)
+	}
+}
+
+// Reservations implements server.Engine.
+func (d *Daemon) Reservations() server.Reservations { return &d.table }
+
+// SetLimits implements server.Engine.
+func (d *Daemon) SetLimits(l config.Limits) {
+	for _, u := range d.units {
+		u.loop.Do(func() { u.conns.SetLimits(l) })
+	}
+	d.ports.SetListen(l.IPListen)
+	d.maxAge.Store(int64(l.RequestQueue))
+}
+
+func (d *Daemon) stopLoops() {
+	for _, u := range d.units {
+		u.loop.Stop()
+	}
+	d.loopsDone.Wait()
+}
+
+// errEnding answers what comes while the daemon ends.
+var errEnding = errors.New("the daemon is ending")

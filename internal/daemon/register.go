@@ -1,0 +1,253 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/httpsys/httpsys/internal/control/server"
+	"github.com/httpsys/httpsys/internal/exchange"
+	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/queue"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+)
+
+// maxRegistrations bounds the registrations of one session that is not root's.
+const maxRegistrations = 200_000
+
+// maxQueueName is how long a queue's name may be, in characters (HTTP.SYS:
+// MAX_PATH).
+const maxQueueName = 260
+
+// registration is a prefix that is registered, and how many sessions share it.
+type registration struct {
+	*exchange.Registration
+	queue *queueState
+	users int
+}
+
+// register answers the call of that name (docs/channel.md section 3.2).
+func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *channel.Error) {
+	d := s.d
+	pre, err := prefix.Parse(p.URL)
+	if err != nil {
+		return nil, &channel.Error{Code: channel.InvalidParameter, Message: err.Error()}
+	}
+	spec, cerr := queueSpec(p)
+	if cerr != nil {
+		return nil, cerr
+	}
+	override, cerr := overrideOf(p.Timeouts)
+	if cerr != nil {
+		return nil, cerr
+	}
+	if cerr := d.admin.MayRegister(s.peer, pre); cerr != nil {
+		return nil, cerr
+	}
+	if pre.Port == 0 {
+		if pre, cerr = d.chooseFree(s, pre); cerr != nil {
+			return nil, cerr
+		}
+		defer d.ports.Close(pre) // bind opens it once more, for the registration
+	}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.ended || d.ending {
+		return nil, &channel.Error{Code: channel.Internal, Message: errEnding.Error()}
+	}
+	if len(s.regs) >= maxRegistrations && s.peer.UID != 0 {
+		return nil, &channel.Error{Code: channel.Limit, Message: fmt.Sprintf("this session has %d registrations already", maxRegistrations)}
+	}
+	q, cerr := d.openQueue(s, spec)
+	if cerr != nil {
+		return nil, cerr
+	}
+	reg, cerr := d.bind(s, pre, q, override)
+	if cerr != nil {
+		d.dropQueueIfUnused(q)
+		return nil, cerr
+	}
+	reg.users++
+	s.regs[reg.ID]++
+	s.join(q)
+	return &channel.RegisterResult{ID: reg.ID, URL: reg.URL, Queue: q.name}, nil
+}
+
+// bind registers a prefix for a queue, or shares the registration that the
+// queue has.
+func (d *Daemon) bind(s *session, pre prefix.Prefix, q *queueState, o exchange.Override) (*registration, *channel.Error) {
+	if have, ok := d.table.Registration(pre); ok {
+		reg := d.regs[have.ID]
+		if reg.queue == q {
+			return reg, nil
+		}
+		return nil, &channel.Error{Code: channel.AlreadyExists, Message: fmt.Sprintf("%s is registered already, by %s",
+			pre, reg.queue.describe())}
+	}
+	if port, ok := d.table.Port(pre.Port); ok && port.Scheme != pre.Scheme {
+		return nil, &channel.Error{Code: channel.AlreadyExists, Message: fmt.Sprintf(
+			"port %d is used for %s: a port speaks either http or https", pre.Port, port.Scheme)}
+	}
+	if _, err := d.ports.Open(pre); err != nil {
+		return nil, asError(err)
+	}
+	d.nextID++
+	reg := &registration{
+		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o},
+		queue:        q,
+	}
+	if err := d.table.Register(pre, reg.Registration); err != nil {
+		d.ports.Close(pre)
+		code := channel.Internal
+		if errors.Is(err, prefix.ErrExists) || errors.Is(err, prefix.ErrSchemeConflict) {
+			code = channel.AlreadyExists
+		}
+		return nil, &channel.Error{Code: code, Message: err.Error()}
+	}
+	d.regs[reg.ID] = reg
+	q.regs[reg.ID] = reg
+	return reg, nil
+}
+
+// chooseFree opens a free port for a prefix that asks for one, and says which.
+// Whether the port may be used is known only then.
+func (d *Daemon) chooseFree(s *session, pre prefix.Prefix) (prefix.Prefix, *channel.Error) {
+	port, err := d.ports.Open(pre)
+	if err != nil {
+		return pre, asError(err)
+	}
+	pre = pre.WithPort(port)
+	if cerr := d.admin.MayRegister(s.peer, pre); cerr != nil {
+		d.ports.Close(pre)
+		return pre, cerr
+	}
+	return pre, nil
+}
+
+func asError(err error) *channel.Error {
+	var cerr *channel.Error
+	if errors.As(err, &cerr) {
+		return cerr
+	}
+	return &channel.Error{Code: channel.Internal, Message: err.Error()}
+}
+
+// unregister answers the call of that name. Only who registered may do it.
+func (s *session) unregister(p channel.UnregisterParams) (*struct{}, *channel.Error) {
+	d := s.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.regs[p.ID] == 0 {
+		return nil, &channel.Error{Code: channel.NotFound, Message: fmt.Sprintf("this session has no registration %d", p.ID)}
+	}
+	if s.regs[p.ID]--; s.regs[p.ID] == 0 {
+		delete(s.regs, p.ID)
+	}
+	d.unbind(p.ID)
+	return &struct{}{}, nil
+}
+
+// unbind takes one user from a registration, and removes it with the last.
+func (d *Daemon) unbind(id uint32) {
+	reg := d.regs[id]
+	if reg.users--; reg.users > 0 {
+		return
+	}
+	d.table.Unregister(reg.Prefix)
+	d.ports.Close(reg.Prefix)
+	delete(d.regs, id)
+	delete(reg.queue.regs, id)
+}
+
+// queueParams are the parameters of register that concern the queue.
+type queueParams struct {
+	name   string // "": private
+	limit  int
+	maxAge *time.Duration // nil: the machine's
+}
+
+func queueSpec(p channel.RegisterParams) (queueParams, *channel.Error) {
+	bad := func(format string, a ...any) (queueParams, *channel.Error) {
+		return queueParams{}, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(format, a...)}
+	}
+	spec := queueParams{name: p.Queue, limit: p.Limit}
+	if spec.limit == 0 {
+		spec.limit = queue.DefaultLimit
+	}
+	if spec.limit < 1 || spec.limit > queue.MaxLimit {
+		return bad("limit is %d: want 1 to %d requests", p.Limit, queue.MaxLimit)
+	}
+	if p.MaxAgeMS != nil {
+		age, ok := milliseconds(*p.MaxAgeMS)
+		if !ok {
+			return bad("max_age_ms is %d: want 0 (no limit) to %d", *p.MaxAgeMS, maxMilliseconds)
+		}
+		spec.maxAge = &age
+	}
+	if utf8.RuneCountInString(p.Queue) > maxQueueName || !utf8.ValidString(p.Queue) ||
+		strings.ContainsFunc(p.Queue, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }) ||
+		strings.HasPrefix(p.Queue, privatePrefix) {
+		return bad("queue %.40q: a name has at most %d characters, none of them a control character or a backslash, and does not begin with %q",
+			p.Queue, maxQueueName, privatePrefix)
+	}
+	return spec, nil
+}
+
+// maxMilliseconds is the longest time that is taken, some 24 days: beyond it
+// 0, no limit, is meant.
+const maxMilliseconds = 1<<31 - 1
+
+func milliseconds(n int64) (time.Duration, bool) {
+	return time.Duration(n) * time.Millisecond, n >= 0 && n <= maxMilliseconds
+}
+
+// overrideOf checks the timeouts of a registration.
+func overrideOf(t *channel.Timeouts) (o exchange.Override, cerr *channel.Error) {
+	if t == nil {
+		return o, nil
+	}
+	for _, d := range []struct {
+		name string
+		in   *int64
+		out  **time.Duration
+	}{
+		{"entity_body_ms", t.EntityBodyMS, &o.EntityBody},
+		{"drain_entity_body_ms", t.DrainEntityBodyMS, &o.DrainEntityBody},
+		{"idle_connection_ms", t.IdleConnectionMS, &o.IdleConnection},
+		{"header_wait_ms", t.HeaderWaitMS, &o.HeaderWait},
+	} {
+		if d.in == nil {
+			continue
+		}
+		v, ok := milliseconds(*d.in)
+		if !ok {
+			return o, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(
+				"%s is %d: want 0 (off) to %d", d.name, *d.in, maxMilliseconds)}
+		}
+		*d.out = &v
+	}
+	for _, d := range []struct {
+		name string
+		in   *int64
+		out  **int64
+	}{
+		{"min_send_rate", t.MinSendRate, &o.MinSendRate},
+		{"max_body", t.MaxBody, &o.MaxBody},
+	} {
+		if d.in == nil {
+			continue
+		}
+		if *d.in < 0 {
+			return o, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf("%s is %d: want 0 (off) or more", d.name, *d.in)}
+		}
+		*d.out = d.in
+	}
+	return o, nil
+}
+
+// userName is a user for messages.
+func userName(uid uint32) string { return server.UserName(uid) }

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"cmp"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/httpsys/httpsys/internal/control"
+)
+
+// ServiceState implements server.Engine.
+func (d *Daemon) ServiceState() (*control.State, error) {
+	st := &control.State{Daemon: control.Daemon{
+		Version: control.Version, PID: os.Getpid(), UptimeMS: time.Since(d.started).Milliseconds(), Loops: len(d.units),
+	}}
+	for _, p := range d.ports.List() {
+		st.Ports = append(st.Ports, int(p.Port))
+		l := control.Listener{Port: int(p.Port), Scheme: p.Scheme.String(), Connections: p.Connections}
+		for _, a := range p.Addresses {
+			l.Addresses = append(l.Addresses, a.String())
+		}
+		st.Listeners = append(st.Listeners, l)
+	}
+	inflight, oldest := d.loopState()
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, q := range d.queues {
+		c := q.queue.Counters()
+		out := control.Queue{
+			Name: q.name, Owner: userName(q.owner), OwnerUID: q.owner, State: control.Active,
+			Length: q.queue.Waiting(), Limit: q.queue.Limit, Private: q.private != nil,
+			MaxAgeMS: q.queue.MaxAge.Milliseconds(),
+			Counters: control.Counters{
+				Requests: c.Requests, Rejected: c.Rejected, Cancelled: c.Cancelled, Expired: c.Expired, OldestMS: oldest[q],
+			},
+		}
+		for _, r := range q.regs {
+			out.Prefixes = append(out.Prefixes, r.URL)
+		}
+		slices.Sort(out.Prefixes)
+		for s := range q.sessions {
+			out.Workers = append(out.Workers, control.Worker{
+				PID: s.peer.PID, User: userName(s.peer.UID), UID: s.peer.UID, Program: s.program, Session: s.id, Inflight: inflight[s],
+			})
+		}
+		slices.SortFunc(out.Workers, func(a, b control.Worker) int { return cmp.Compare(a.Session, b.Session) })
+		if len(out.Workers) == 0 {
+			out.State = control.Inactive
+		}
+		st.Queues = append(st.Queues, out)
+	}
+	slices.SortFunc(st.Queues, func(a, b control.Queue) int { return cmp.Compare(a.Name, b.Name) })
+	for _, s := range d.sessions {
+		out := control.Session{ID: s.id, PID: s.peer.PID, UID: s.peer.UID, User: userName(s.peer.UID), Program: s.program}
+		for id := range s.regs {
+			r := d.regs[id]
+			out.URLs = append(out.URLs, control.Registration{ID: id, URL: r.URL, Queue: r.queue.name})
+		}
+		slices.SortFunc(out.URLs, func(a, b control.Registration) int { return cmp.Compare(a.ID, b.ID) })
+		st.Sessions = append(st.Sessions, out)
+	}
+	slices.SortFunc(st.Sessions, func(a, b control.Session) int { return cmp.Compare(a.ID, b.ID) })
+	st.Normalize()
+	return st, nil
+}
+
+// loopState asks the loops for what only they know: the requests that each
+// session has, and for how long the oldest has waited in each queue (ms).
+func (d *Daemon) loopState() (inflight map[*session]int, oldest map[*queueState]int64) {
+	inflight, oldest = map[*session]int{}, map[*queueState]int64{}
+	d.mu.Lock()
+	sessions := make([]*session, 0, len(d.sessions))
+	for _, s := range d.sessions {
+		sessions = append(sessions, s)
+	}
+	queues := make([]*queueState, 0, len(d.queues))
+	for _, q := range d.queues {
+		queues = append(queues, q)
+	}
+	d.mu.Unlock()
+	for i, u := range d.units {
+		u.loop.Call(func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			for _, s := range sessions {
+				if c := s.channels[i]; c != nil {
+					inflight[s] += c.Inflight()
+				}
+			}
+			for _, q := range queues {
+				if since, ok := q.queue.Lane(i).Oldest(); ok {
+					oldest[q] = max(oldest[q], u.loop.Now()-since)
+				}
+			}
+		})
+	}
+	return inflight, oldest
+}

@@ -1,0 +1,389 @@
+package exchange
+
+import (
+	"errors"
+
+	"github.com/httpsys/httpsys/internal/queue"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+	"github.com/httpsys/httpsys/internal/wire/message"
+)
+
+// Exchange is one request and its response. It begins in Stage.Begin and is
+// over when both sides have let go; then its memory is used again, so neither
+// side may keep it longer.
+type Exchange struct {
+	stage  *Stage
+	client Client // nil: gone, or has all of the response
+	worker Worker // nil: waiting, or done
+	reg    *Registration
+	entry  queue.Entry[*Exchange]
+
+	// frame is the request as the worker got it, REQUEST and then DATA. It is
+	// kept until the worker is known to have begun, so that another can get it.
+	frame []byte
+
+	Stream uint32 // number at the worker's channel
+
+	begun    bool // the worker has said something about it
+	lost     bool // more was sent than frame keeps: no other worker can get it
+	reqEnded bool // the worker has the end of the request
+	broken   bool // the request will never end
+	headSent bool
+	opaque   bool
+
+	bodySent   int64 // bytes of the request body that went to the worker
+	sendWindow int   // bytes of it that the worker takes now
+	grant      int   // bytes of response body that the worker may still send
+	window     int   // the grant when nothing is outstanding
+	lent       int   // part of window that is from the worker's budget
+	unreturned int   // bytes the client has taken and grant does not know
+}
+
+// Errors by which a worker loses its channel.
+var (
+	ErrWindow    = errors.New("more body bytes than its window allows")
+	ErrOrder     = errors.New("frame that does not fit the state of its stream")
+	ErrNoUpgrade = errors.New("opaque response to a request that did not ask for it")
+)
+
+// maxWindow is how far the window of a fast client's response grows, and
+// keepBody how much of a request body is kept until the worker has begun.
+const (
+	maxWindow = 1 << 20
+	keepBody  = 1 << 16
+)
+
+// Registration is the prefix that the request matched.
+func (x *Exchange) Registration() *Registration { return x.reg }
+
+// Begun says whether the worker has said anything about the request.
+func (x *Exchange) Begun() bool { return x.begun }
+
+// Frame is the request as frames for stream 0.
+func (x *Exchange) Frame() []byte { return x.frame }
+
+// Assign gives the exchange to a worker, whose channel sends Frame. sendWindow
+// is what it takes of the request body, window what it may send of the
+// response body.
+func (x *Exchange) Assign(w Worker, stream uint32, sendWindow, window int) {
+	x.worker, x.Stream = w, stream
+	x.sendWindow = sendWindow - int(x.bodySent)
+	x.grant, x.window = window, window
+	if !x.reqEnded && x.client != nil {
+		x.client.ReadMore()
+	}
+}
+
+// touched: the worker has begun, so nobody else will get the request.
+func (x *Exchange) touched() {
+	x.begun = true
+	if cap(x.frame) > maxKept {
+		x.frame = nil
+	}
+}
+
+// --- client to worker ---
+
+// Room is how many bytes RequestBody takes now. ReadMore tells when it has
+// become more than none.
+func (x *Exchange) Room() int {
+	if x.worker == nil {
+		return 0
+	}
+	return min(x.sendWindow, x.worker.Room())
+}
+
+// RequestBody passes on at most Room bytes. end may come without bytes at any
+// time after the exchange was assigned.
+func (x *Exchange) RequestBody(b []byte, end bool) {
+	x.sendWindow -= len(b)
+	x.bodySent += int64(len(b))
+	if end && !x.opaque {
+		x.reqEnded = true
+	}
+	if !x.begun {
+		x.keep(b, end)
+	}
+	x.worker.Data(x, b, end)
+}
+
+// keep remembers what a worker that has not begun was sent.
+func (x *Exchange) keep(b []byte, end bool) {
+	if x.lost || x.bodySent > keepBody {
+		x.lost = true
+		return
+	}
+	flags := channel.Flags(0)
+	if end {
+		flags = channel.FlagEnd
+	}
+	x.frame = channel.AppendFrame(x.frame, channel.Data, flags, 0, 0, b)
+}
+
+// Assigned says whether a worker has the request.
+func (x *Exchange) Assigned() bool { return x.worker != nil }
+
+// RequestTrailers ends the request body.
+func (x *Exchange) RequestTrailers(fields []message.Field) {
+	x.reqEnded, x.lost = true, true
+	x.worker.Trailers(x, fields)
+}
+
+// RequestBroken tells the worker that the rest of the body will not come. The
+// response may still be delivered.
+func (x *Exchange) RequestBroken() {
+	if x.broken || x.worker == nil {
+		return
+	}
+	x.broken, x.lost = true, true
+	x.worker.Cancel(x, channel.CancelBody)
+}
+
+// MaxBody is the longest request body that the registration takes; 0: any.
+func (x *Exchange) MaxBody() int64 {
+	if m := x.reg.Override.MaxBody; m != nil {
+		return *m
+	}
+	return 0
+}
+
+// ClientGone ends the client's side: nobody waits for the answer.
+func (x *Exchange) ClientGone() {
+	x.client = nil
+	lane := x.reg.Queue.Lane(x.stage.loop)
+	lane.Cancelled.Add(1)
+	if x.entry.Waiting() {
+		lane.Remove(&x.entry)
+	}
+	if w := x.worker; w != nil {
+		x.worker = nil
+		x.returnLoan(w)
+		w.Cancel(x, channel.CancelGone)
+	}
+	x.stage.put(x)
+}
+
+// ClientHalfClosed tells that the client has closed its sending side after a
+// complete request. It reports whether an answer may still come; if not, the
+// exchange is over: a request that nobody has taken is dropped, since clients
+// that leave look the same.
+func (x *Exchange) ClientHalfClosed() bool {
+	if x.worker == nil {
+		x.ClientGone()
+		return false
+	}
+	x.worker.Cancel(x, channel.CancelHalfClosed)
+	return true
+}
+
+// Sent tells that the client has taken n bytes of the response body, and
+// whether it has taken all there was: then it is fast, and gets a wider window
+// as far as the worker's budget goes.
+func (x *Exchange) Sent(n int, all bool) {
+	w := x.worker
+	if w == nil {
+		return
+	}
+	x.unreturned += n
+	if x.unreturned < x.window/2 {
+		return
+	}
+	more := x.unreturned
+	if all && x.window < maxWindow {
+		if got := w.Lend(x.window); got > 0 {
+			x.window += got
+			x.lent += got
+			more += got
+		}
+	}
+	x.unreturned = 0
+	x.grant += more
+	w.Window(x, more)
+}
+
+func (x *Exchange) returnLoan(w Worker) {
+	if x.lent > 0 {
+		w.Return(x.lent)
+		x.lent = 0
+	}
+}
+
+// --- worker to client ---
+
+// take checks n bytes of body against the window.
+func (x *Exchange) take(n int) error {
+	if n > x.grant {
+		return ErrWindow
+	}
+	x.grant -= n
+	return nil
+}
+
+// Respond takes a head from the worker. With end the exchange is over when it
+// returns.
+func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
+	x.touched()
+	if r.Informational() {
+		if x.headSent || end || len(body) > 0 {
+			return ErrOrder
+		}
+		x.client.Informational(r)
+		return nil
+	}
+	if x.headSent || r.Status == 101 {
+		return ErrOrder
+	}
+	if err := x.take(len(body)); err != nil {
+		return err
+	}
+	x.headSent = true
+	c := x.client
+	if end {
+		x.over()
+	}
+	c.Respond(r, body, end)
+	return nil
+}
+
+// Data takes body bytes from the worker.
+func (x *Exchange) Data(b []byte, end bool) error {
+	if !x.headSent {
+		return ErrOrder
+	}
+	if err := x.take(len(b)); err != nil {
+		return err
+	}
+	c := x.client
+	if end && !x.opaque {
+		x.over()
+	}
+	c.Body(b, end)
+	return nil
+}
+
+// Trailers takes the end of the body from the worker.
+func (x *Exchange) Trailers(fields []message.Field) error {
+	if !x.headSent || x.opaque {
+		return ErrOrder
+	}
+	c := x.client
+	x.over()
+	c.Trailers(fields)
+	return nil
+}
+
+// File takes a piece of a file from the worker. On an error the caller keeps
+// the descriptor.
+func (x *Exchange) File(fd int, offset, length int64, end bool) error {
+	if !x.headSent || x.opaque {
+		return ErrOrder
+	}
+	if err := x.take(channel.FileWindowCost); err != nil {
+		return err
+	}
+	c := x.client
+	if end {
+		x.over()
+	}
+	c.File(fd, offset, length, end)
+	return nil
+}
+
+// Opaque leaves HTTP; r is nil for the raw form.
+func (x *Exchange) Opaque(r *message.Response, body []byte) error {
+	x.touched()
+	if x.headSent || !x.reqEnded || !x.client.CanOpaque(r == nil) {
+		return ErrNoUpgrade
+	}
+	if err := x.take(len(body)); err != nil {
+		return err
+	}
+	x.headSent, x.opaque = true, true
+	c := x.client
+	c.Opaque(r)
+	if len(body) > 0 && x.client != nil {
+		c.Body(body, false)
+	}
+	return nil
+}
+
+// IsOpaque says whether the exchange has left HTTP.
+func (x *Exchange) IsOpaque() bool { return x.opaque }
+
+// WindowUpdate lets n more bytes of the request body go to the worker.
+func (x *Exchange) WindowUpdate(n int) error {
+	x.touched()
+	if x.sendWindow += n; x.sendWindow > channel.MaxWindow {
+		return ErrWindow
+	}
+	if x.client != nil {
+		x.client.ReadMore()
+	}
+	return nil
+}
+
+// WorkerCancels takes the worker's CANCEL: the exchange is over.
+func (x *Exchange) WorkerCancels(orderly bool) {
+	c := x.client
+	sent, opaque := x.headSent, x.opaque
+	x.over()
+	switch {
+	case opaque && orderly:
+		c.Close()
+	case sent:
+		c.Abort()
+	default:
+		c.Fail(502, "Request_Cancelled", "The program gave up on the request.")
+	}
+}
+
+// over ends the exchange after the worker's last word. The client has what it
+// needs and goes on alone.
+func (x *Exchange) over() {
+	if w := x.worker; w != nil {
+		x.worker = nil
+		x.returnLoan(w)
+	}
+	x.client = nil
+	x.stage.put(x)
+}
+
+// WorkerDied takes the exchange away from a worker whose channel has ended.
+// begun says whether it had begun with it, as far as the channel knows.
+func (x *Exchange) WorkerDied(begun bool) {
+	x.worker = nil
+	if begun || x.begun || x.lost {
+		c := x.client
+		sent := x.headSent
+		x.over()
+		if sent {
+			c.Abort()
+		} else {
+			c.Fail(502, "Connection_Abandoned_By_ReqQueue", "The program ended before it answered.")
+		}
+		return
+	}
+	x.lent, x.unreturned = 0, 0
+	lane := x.reg.Queue.Lane(x.stage.loop)
+	lane.Requeue(&x.entry)
+	if x.entry.Waiting() {
+		x.stage.waits(lane)
+	}
+}
+
+func (x *Exchange) expire() {
+	x.fail(503, "Timer_ReqQueue", "The request waited too long for a program to take it.")
+}
+
+func (x *Exchange) fail(status int, reason, text string) {
+	c := x.client
+	x.over()
+	c.Fail(status, reason, text)
+}
+
+// Resume tells that the worker's channel has room again.
+func (x *Exchange) Resume() {
+	if x.client != nil && (!x.reqEnded || x.opaque) {
+		x.client.ReadMore()
+	}
+}

@@ -1,0 +1,36 @@
+package exchange
+
+import (
+	"time"
+
+	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/queue"
+)
+
+// Queue is a request queue of exchanges.
+type Queue = queue.Queue[*Exchange]
+
+// Lane is the part of a Queue that belongs to one loop.
+type Lane = queue.Lane[*Exchange]
+
+// Registration is a URL prefix bound to a queue. It is immutable.
+type Registration struct {
+	ID       uint32
+	Prefix   prefix.Prefix
+	URL      string
+	Queue    *Queue
+	Override Override
+}
+
+// Override holds what a registration sets differently from the machine; nil
+// inherits, 0 is off (docs/channel.md section 3.2).
+type Override struct {
+	EntityBody, DrainEntityBody, IdleConnection, HeaderWait *time.Duration
+	MinSendRate                                             *int64 // bytes per second
+	MaxBody                                                 *int64 // bytes
+}
+
+// Router finds the registration for a request. A *prefix.Table is one.
+type Router interface {
+	Match(s prefix.Scheme, port uint16, authority []byte, local Addr, path []byte) (*Registration, prefix.Outcome)
+}

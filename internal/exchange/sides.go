@@ -1,0 +1,48 @@
+package exchange
+
+import "github.com/httpsys/httpsys/internal/wire/message"
+
+// Client is what an exchange needs from the connection or stream that waits
+// for the response. Slices are valid only during the call.
+type Client interface {
+	// Informational sends a 1xx response.
+	Informational(r *message.Response)
+	// Respond sends the final head and the first bytes of the body; end says
+	// that it is complete.
+	Respond(r *message.Response, body []byte, end bool)
+	// Body sends more of the body.
+	Body(b []byte, end bool)
+	// Trailers ends the body.
+	Trailers(fields []message.Field)
+	// File sends length bytes of fd from offset; the client takes over fd.
+	File(fd int, offset, length int64, end bool)
+	// Opaque ends HTTP: a head (nil: none), then bytes both ways.
+	Opaque(r *message.Response)
+	// CanOpaque says whether Opaque can be called, without a head if raw.
+	CanOpaque(raw bool) bool
+	// Close ends an opaque exchange once everything is sent.
+	Close()
+	// Fail answers with an error of the daemon; no head was sent before. reason
+	// is for the log, in HTTP.SYS's words.
+	Fail(status int, reason, text string)
+	// Abort cuts the connection or stream so that what was sent cannot be
+	// taken for a complete response.
+	Abort()
+	// ReadMore tells that RequestBody takes more bytes now.
+	ReadMore()
+}
+
+// Worker is what an exchange needs from the channel that it was assigned to.
+type Worker interface {
+	Data(x *Exchange, b []byte, end bool)
+	Trailers(x *Exchange, fields []message.Field)
+	Cancel(x *Exchange, reason uint16)
+	Window(x *Exchange, n int)
+	// Room is how many bytes of bodies the channel takes now, whatever the
+	// window of a stream allows.
+	Room() int
+	// Lend asks for n more bytes that a stream may have unsent at the
+	// daemon, and reports how many it grants; Return gives them back.
+	Lend(n int) int
+	Return(n int)
+}

@@ -1,0 +1,229 @@
+package worker
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/httpsys/httpsys/internal/exchange"
+	"github.com/httpsys/httpsys/internal/loop"
+	"github.com/httpsys/httpsys/internal/queue"
+	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+)
+
+// Bounds of one channel.
+const (
+	// maxUnsent is how many bytes may wait for the application to read its
+	// socket before request bodies are held back, and requests with them.
+	maxUnsent = 1 << 20
+	// budget is how many bytes of response all streams together may have
+	// unsent at the daemon beyond their first windows. It lets streams of fast
+	// clients go at full speed, and is bounded for the sake of memory.
+	budget = 16 << 20
+	// readSize is how much is read at once: a batch of responses, or what is
+	// left of the longest frame and some more.
+	readSize = channel.HeaderSize + channel.MaxPayload + 64<<10
+	// maxStreams bounds the streams of a channel: MaxCredit, and as many that
+	// were cancelled or are opaque.
+	maxStreams = 2 * channel.MaxCredit
+)
+
+// Session is the process that a channel belongs to.
+type Session interface {
+	// ChannelEnded is called once, on the channel's loop, when the channel has
+	// ended; err says why, nil for an orderly end by the application. The
+	// session ends all its channels.
+	ChannelEnded(c *Channel, err error)
+}
+
+// Shared is what the channels of one loop use in common.
+type Shared struct {
+	Loop  *loop.Loop
+	Stage *exchange.Stage
+	inbox sys.Inbox
+	buf   []byte
+}
+
+// NewShared makes the common part of the channels of a loop.
+func NewShared(l *loop.Loop, s *exchange.Stage) *Shared {
+	return &Shared{Loop: l, Stage: s, buf: make([]byte, readSize)}
+}
+
+// Channel is the connection between an application and a loop.
+type Channel struct {
+	*Shared
+	session Session
+	fd      int
+	begunFD int // memory file with the number of requests begun; -1: none
+	window  int // what the application takes of a request body at first
+	// initial is what the application may send of a response body at first.
+	initial int
+
+	in     []byte // start of a frame that has not come in full
+	fds    []int  // descriptors that came and were not used yet
+	out    []byte // frames to send
+	outAt  int    // sent of out
+	queued bool   // in the loop's list for the end of the turn
+	held   bool   // somebody found no Room
+
+	credit   int
+	budget   int
+	seats    []*queue.Seat[*exchange.Exchange]
+	nextSeat int
+	leaving  bool // GOAWAY: no more requests
+	dead     bool
+	readable bool
+
+	streams  []stream // by number; 0 is not used
+	free     []uint32
+	sent     uint64 // requests sent, for the number of a request
+	inflight int
+}
+
+// stream is one number.
+type stream struct {
+	x      *exchange.Exchange // nil: free, or cancelled
+	state  streamState
+	order  uint64 // which request of this channel it is, from 0
+	opaque bool   // it is cancelled, and was opaque
+}
+
+type streamState uint8
+
+const (
+	idle      streamState = iota // the number is free
+	openState                    // request sent, response not complete
+	cancelled                    // the client is gone; the application has not ended the stream yet
+)
+
+// New makes a channel on a connection that has said hello, and starts it. It
+// takes over fd and begunFD, and must be called on the loop.
+func New(sh *Shared, session Session, fd, begunFD, window, initial, credit int) (*Channel, error) {
+	c := &Channel{
+		Shared: sh, session: session, fd: fd, begunFD: begunFD, window: window, initial: initial,
+		credit: credit, budget: budget, streams: make([]stream, 1, 64),
+	}
+	if err := c.Loop.Watch(fd, c); err != nil {
+		return nil, fmt.Errorf("watch the channel: %w", err)
+	}
+	return c, nil
+}
+
+// Inflight is the number of requests that the application has.
+func (c *Channel) Inflight() int { return c.inflight }
+
+// Join takes requests from a queue, too.
+func (c *Channel) Join(q *exchange.Queue) {
+	if c.dead {
+		return
+	}
+	c.seats = append(c.seats, q.Lane(c.Loop.Index).Join(c))
+	c.offer()
+}
+
+// Leave takes no more requests of any queue. Those it has go on.
+func (c *Channel) Leave() {
+	for _, s := range c.seats {
+		s.Leave()
+	}
+	c.seats = nil
+}
+
+// offer takes waiting requests, one of each queue in turn, while there is
+// credit.
+func (c *Channel) offer() {
+	for misses := 0; misses < len(c.seats) && c.takes(); {
+		c.nextSeat = (c.nextSeat + 1) % len(c.seats)
+		if c.seats[c.nextSeat].Ready() {
+			misses = 0
+		} else {
+			misses++
+		}
+	}
+}
+
+func (c *Channel) takes() bool {
+	return c.credit > 0 && !c.dead && !c.leaving && c.unsent() < maxUnsent && len(c.streams) < maxStreams
+}
+
+func (c *Channel) unsent() int { return len(c.out) - c.outAt }
+
+// Ready reads what the application sent, and sends what it has made room for.
+func (c *Channel) Ready(events uint32) {
+	if c.dead {
+		return
+	}
+	if events&sys.Writable != 0 && c.unsent() > 0 {
+		c.flush()
+	}
+	if events&(sys.Readable|sys.PeerClosed|sys.Hangup|sys.Failed) != 0 && !c.dead {
+		c.readable = true
+		c.read()
+	}
+}
+
+// End ends the channel: the session is over. Requests that the application
+// had not begun go to others.
+func (c *Channel) End() {
+	c.end(nil)
+}
+
+func (c *Channel) end(err error) {
+	if c.dead {
+		return
+	}
+	c.dead = true
+	c.Leave()
+	if err != nil && !errors.Is(err, errEOF) {
+		c.sayError(err)
+	}
+	begun := c.begunCount()
+	c.Loop.Close(c.fd)
+	for _, fd := range c.fds {
+		sys.Close(fd)
+	}
+	c.fds = nil
+	// In the order in which they were sent, so that they queue in that order.
+	open := make([]stream, 0, c.inflight)
+	for i := range c.streams {
+		if c.streams[i].state == openState {
+			open = append(open, c.streams[i])
+		}
+		c.streams[i] = stream{}
+	}
+	sortByOrder(open)
+	for _, s := range open {
+		s.x.WorkerDied(s.order < begun)
+	}
+	c.inflight = 0
+	c.out, c.in = nil, nil
+	if errors.Is(err, errEOF) {
+		err = nil
+	}
+	c.session.ChannelEnded(c, err)
+}
+
+// begunCount is how many requests the application had begun; all that were
+// sent if it does not say.
+func (c *Channel) begunCount() uint64 {
+	if c.begunFD < 0 {
+		return c.sent
+	}
+	defer func() { sys.Close(c.begunFD); c.begunFD = -1 }()
+	var b [8]byte
+	if n, err := unix.Pread(c.begunFD, b[:], 0); err != nil || n != len(b) {
+		return c.sent
+	}
+	return min(binary.LittleEndian.Uint64(b[:]), c.sent)
+}
+
+// sayError tells an application that broke the protocol why it loses its
+// session, if its socket takes it.
+func (c *Channel) sayError(err error) {
+	payload := fmt.Appendf(nil, `{"error":{"code":%q,"message":%q}}`, channel.InvalidParameter, err.Error())
+	c.out = channel.AppendReply(c.out, 0, payload)
+	sys.Write(c.fd, c.out[c.outAt:], false)
+}

@@ -1,0 +1,276 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/httpsys/httpsys/internal/exchange"
+	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+	"github.com/httpsys/httpsys/internal/wire/message"
+)
+
+// errEOF is the orderly end of a channel, or the death of its process.
+var errEOF = errors.New("the application closed the channel")
+
+// Violations of the protocol that are found here.
+var (
+	errStream     = errors.New("frame for a stream that does not exist")
+	errDirection  = errors.New("frame that only the daemon may send")
+	errCredit     = errors.New("more than 65535 credits")
+	errDescriptor = errors.New("descriptors and FILE frames do not match")
+	errFile       = errors.New("FILE with something that is not a regular file on a local file system")
+	errStatus     = errors.New("OPAQUE with a status other than 0, 101 or 2xx")
+)
+
+// readTurns bounds how often one turn reads the same channel, so that one
+// application cannot keep a loop to itself.
+const readTurns = 4
+
+func (c *Channel) read() {
+	for range readTurns {
+		if !c.readable || c.dead {
+			return
+		}
+		// A frame that was cut goes to the start of the shared buffer, so that
+		// frames are whole there.
+		k := copy(c.buf, c.in)
+		n, fds, err := c.inbox.Read(c.fd, c.buf[k:], c.fds)
+		c.fds = fds
+		if err == sys.ErrAgain {
+			c.readable = false
+			return
+		}
+		if err != nil {
+			c.end(err)
+			return
+		}
+		if n == 0 {
+			c.end(errEOF)
+			return
+		}
+		rest, err := c.frames(c.buf[:k+n])
+		if c.dead {
+			return
+		}
+		if err != nil {
+			c.end(err)
+			return
+		}
+		c.in = append(c.in[:0], rest...)
+		// Each FILE brings its descriptor with its first byte: at most that of
+		// a frame which is not complete may be left.
+		if len(c.fds) > 1 || len(c.fds) == 1 && len(rest) == 0 {
+			c.end(errDescriptor)
+			return
+		}
+	}
+	c.Loop.Again(readAgain{c})
+}
+
+// readAgain goes on in the next turn.
+type readAgain struct{ c *Channel }
+
+func (r readAgain) TurnEnd() { r.c.read() }
+
+// frames handles all complete frames in b and returns the rest.
+func (c *Channel) frames(b []byte) ([]byte, error) {
+	credit := c.credit
+	for len(b) >= channel.HeaderSize && !c.dead {
+		h, err := channel.ParseHeader(b)
+		if err != nil {
+			return b, err
+		}
+		end := channel.HeaderSize + int(h.Length)
+		if len(b) < end {
+			break
+		}
+		if err := c.frame(h, b[channel.HeaderSize:end]); err != nil {
+			return b, fmt.Errorf("%v on stream %d: %w", h.Type, h.Stream, err)
+		}
+		b = b[end:]
+	}
+	if c.credit > credit && !c.dead {
+		c.offer()
+	}
+	return b, nil
+}
+
+func (c *Channel) frame(h channel.Header, payload []byte) error {
+	switch h.Type {
+	case channel.Credit:
+		n, err := channel.Uint32(payload)
+		if err != nil {
+			return err
+		}
+		return c.addCredit(int(n))
+	case channel.GoAway:
+		c.GoAway()
+		return nil
+	case channel.Response, channel.Data, channel.Trailers, channel.File, channel.Window, channel.Cancel:
+	default:
+		return errDirection
+	}
+	if h.Stream == 0 || int(h.Stream) >= len(c.streams) || c.streams[h.Stream].state == idle {
+		return errStream
+	}
+	s := &c.streams[h.Stream]
+	if h.Flags&channel.FlagCredit != 0 {
+		if err := c.addCredit(1); err != nil {
+			return err
+		}
+	}
+	if s.state == cancelled {
+		return c.ignore(h, payload)
+	}
+	x := s.x
+	switch h.Type {
+	case channel.Window:
+		n, err := channel.Uint32(payload)
+		if err != nil {
+			return err
+		}
+		return x.WindowUpdate(int(n))
+	case channel.Cancel:
+		if h.Value > 1 || h.Value == 1 && !x.IsOpaque() {
+			return exchange.ErrOrder
+		}
+		x.WorkerCancels(h.Value == 1)
+		c.ended(h.Stream)
+		return nil
+	}
+	// The exchange is over when it has taken the end, so all that is asked of it
+	// is asked before. A stream whose last frame was wrong stays open here: it
+	// fails with all the others when the channel ends.
+	ends := h.Type == channel.Trailers || h.Flags&channel.FlagEnd != 0 && !x.IsOpaque()
+	if err := c.message(x, h, payload); err != nil {
+		return err
+	}
+	if ends {
+		c.ended(h.Stream)
+	}
+	return nil
+}
+
+// message passes a part of a response on.
+func (c *Channel) message(x *exchange.Exchange, h channel.Header, payload []byte) error {
+	switch h.Type {
+	case channel.Response:
+		return c.response(x, h, payload)
+	case channel.Data:
+		return x.Data(payload, h.Flags&channel.FlagEnd != 0)
+	case channel.File:
+		return c.file(x, h, payload)
+	}
+	fields, err := channel.ParseTrailers(payload)
+	if err != nil {
+		return err
+	}
+	c.Stage.Fields, err = message.ParseTrailers(fields, c.Stage.Fields[:0])
+	if err != nil {
+		return err
+	}
+	return x.Trailers(c.Stage.Fields)
+}
+
+// ended frees the number of a stream whose exchange is over.
+func (c *Channel) ended(n uint32) {
+	if c.dead {
+		return // its exchange ended the channel on the way
+	}
+	c.inflight--
+	c.release(n)
+}
+
+// ignore takes a frame of a stream that was cancelled: only its end matters.
+func (c *Channel) ignore(h channel.Header, payload []byte) error {
+	s := &c.streams[h.Stream]
+	switch h.Type {
+	case channel.File:
+		fd, err := c.descriptor()
+		if err != nil {
+			return err
+		}
+		sys.Close(fd)
+	case channel.Response:
+		s.opaque = s.opaque || h.Flags&channel.FlagOpaque != 0
+	case channel.Window:
+		return nil
+	case channel.Cancel, channel.Trailers:
+		c.ended(h.Stream)
+		return nil
+	}
+	if h.Flags&channel.FlagEnd != 0 && !s.opaque {
+		c.ended(h.Stream)
+	}
+	return nil
+}
+
+func (c *Channel) response(x *exchange.Exchange, h channel.Header, payload []byte) error {
+	head, fields, body, err := channel.ParseResponse(payload)
+	if err != nil {
+		return err
+	}
+	r := &c.Stage.Response
+	end := h.Flags&channel.FlagEnd != 0
+	if h.Flags&channel.FlagOpaque != 0 {
+		if end {
+			return exchange.ErrOrder
+		}
+		if h.Value == 0 && len(head) == 0 {
+			return x.Opaque(nil, body)
+		}
+		if h.Value != 101 && h.Value/100 != 2 {
+			return errStatus
+		}
+	}
+	if h.Flags&channel.FlagText != 0 {
+		err = r.ParseText(int(h.Value), head)
+	} else {
+		err = r.ParseBinary(int(h.Value), head, fields)
+	}
+	if err != nil {
+		return err
+	}
+	if h.Flags&channel.FlagOpaque != 0 {
+		return x.Opaque(r, body)
+	}
+	return x.Respond(r, body, end)
+}
+
+func (c *Channel) file(x *exchange.Exchange, h channel.Header, payload []byte) error {
+	offset, length, err := channel.ParseFile(payload)
+	if err != nil {
+		return err
+	}
+	fd, err := c.descriptor()
+	if err != nil {
+		return err
+	}
+	if !sys.IsLocalRegular(fd) {
+		sys.Close(fd)
+		return errFile
+	}
+	if err := x.File(fd, offset, length, h.Flags&channel.FlagEnd != 0); err != nil {
+		sys.Close(fd)
+		return err
+	}
+	return nil
+}
+
+// descriptor takes the next descriptor that came.
+func (c *Channel) descriptor() (int, error) {
+	if len(c.fds) == 0 {
+		return -1, errDescriptor
+	}
+	fd := c.fds[0]
+	c.fds = append(c.fds[:0], c.fds[1:]...)
+	return fd, nil
+}
+
+func (c *Channel) addCredit(n int) error {
+	if c.credit += n; c.credit > channel.MaxCredit {
+		return errCredit
+	}
+	return nil
+}

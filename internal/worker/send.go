@@ -1,0 +1,195 @@
+package worker
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/httpsys/httpsys/internal/exchange"
+	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+	"github.com/httpsys/httpsys/internal/wire/message"
+)
+
+// Take gives the application a request, if it has credit.
+func (c *Channel) Take(x *exchange.Exchange) bool {
+	if !c.takes() {
+		c.held = c.held || c.unsent() >= maxUnsent
+		return false
+	}
+	c.credit--
+	c.inflight++
+	n := c.number()
+	c.streams[n] = stream{x: x, state: openState, order: c.sent}
+	c.sent++
+	c.appendFrames(n, x.Frame())
+	x.Assign(c, n, c.window, c.initial)
+	return true
+}
+
+// number takes a free stream number, the last freed first: numbers stay
+// small.
+func (c *Channel) number() uint32 {
+	if i := len(c.free); i > 0 {
+		n := c.free[i-1]
+		c.free = c.free[:i-1]
+		return n
+	}
+	c.streams = append(c.streams, stream{})
+	return uint32(len(c.streams) - 1)
+}
+
+func (c *Channel) release(n uint32) {
+	c.streams[n] = stream{}
+	c.free = append(c.free, n)
+}
+
+// appendFrames sends frames that were made for stream 0 on stream n.
+func (c *Channel) appendFrames(n uint32, frames []byte) {
+	at := len(c.out)
+	c.out = append(c.out, frames...)
+	for at < len(c.out) {
+		b := c.out[at:]
+		b[4], b[5], b[6], b[7] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
+		at += channel.HeaderSize + int(uint32(b[0])|uint32(b[1])<<8|uint32(b[2])<<16|uint32(b[3])<<24)
+	}
+	c.wrote()
+}
+
+// wrote sees to it that c.out is sent at the end of the turn, together with
+// all else that the turn still adds.
+func (c *Channel) wrote() {
+	if !c.queued && !c.dead {
+		c.queued = true
+		c.Loop.AtTurnEnd(c)
+	}
+}
+
+// TurnEnd sends what the turn has produced in one write.
+func (c *Channel) TurnEnd() {
+	c.queued = false
+	if !c.dead {
+		c.flush()
+	}
+}
+
+// keepOut is how large an empty out buffer may stay.
+const keepOut = 64 << 10
+
+func (c *Channel) flush() {
+	for c.outAt < len(c.out) {
+		n, err := sys.Write(c.fd, c.out[c.outAt:], false)
+		if err == sys.ErrAgain {
+			break
+		}
+		if err != nil {
+			c.end(errEOF)
+			return
+		}
+		c.outAt += n
+	}
+	switch {
+	case c.outAt == len(c.out):
+		c.out, c.outAt = c.out[:0], 0
+		if cap(c.out) > keepOut {
+			c.out = nil
+		}
+	case c.outAt > len(c.out)/2:
+		c.out = append(c.out[:0], c.out[c.outAt:]...)
+		c.outAt = 0
+	}
+	if c.held && c.unsent() < maxUnsent/2 {
+		c.held = false
+		c.resume()
+	}
+}
+
+// resume lets request bodies flow again, and requests come.
+func (c *Channel) resume() {
+	for i := range c.streams {
+		if s := &c.streams[i]; s.state == openState {
+			s.x.Resume()
+		}
+	}
+	c.offer()
+}
+
+// Room implements exchange.Worker.
+func (c *Channel) Room() int {
+	n := maxUnsent - c.unsent()
+	if n <= 0 {
+		c.held = true
+		return 0
+	}
+	return n
+}
+
+// Data implements exchange.Worker.
+func (c *Channel) Data(x *exchange.Exchange, b []byte, end bool) {
+	for len(b) > maxData {
+		c.out = channel.AppendFrame(c.out, channel.Data, 0, x.Stream, 0, b[:maxData])
+		b = b[maxData:]
+	}
+	flags := channel.Flags(0)
+	if end {
+		flags = channel.FlagEnd
+	}
+	c.out = channel.AppendFrame(c.out, channel.Data, flags, x.Stream, 0, b)
+	c.wrote()
+}
+
+// maxData is the longest DATA frame that we send.
+const maxData = 64 << 10
+
+// Trailers implements exchange.Worker.
+func (c *Channel) Trailers(x *exchange.Exchange, fields []message.Field) {
+	at := len(c.out)
+	c.out = channel.AppendHeader(c.out, channel.Header{Stream: x.Stream, Type: channel.Trailers})
+	c.out = channel.AppendTrailersFixed(c.out, len(fields))
+	for _, f := range fields {
+		c.out = append(append(c.out, f.Name...), 0)
+		c.out = append(append(c.out, f.Value...), 0)
+	}
+	channel.PutLength(c.out[at:], len(c.out)-at-channel.HeaderSize)
+	c.wrote()
+}
+
+// Cancel implements exchange.Worker.
+func (c *Channel) Cancel(x *exchange.Exchange, reason uint16) {
+	if reason == channel.CancelGone {
+		s := &c.streams[x.Stream]
+		s.x, s.state, s.opaque = nil, cancelled, x.IsOpaque()
+	}
+	c.out = channel.AppendFrame(c.out, channel.Cancel, 0, x.Stream, reason, nil)
+	c.wrote()
+}
+
+// Window implements exchange.Worker.
+func (c *Channel) Window(x *exchange.Exchange, n int) {
+	c.out = channel.AppendUint32Frame(c.out, channel.Window, x.Stream, uint32(n))
+	c.wrote()
+}
+
+// Lend implements exchange.Worker.
+func (c *Channel) Lend(n int) int {
+	n = min(n, c.budget)
+	c.budget -= n
+	return n
+}
+
+// Return implements exchange.Worker.
+func (c *Channel) Return(n int) { c.budget += n }
+
+// GoAway tells the application that no new requests will come.
+func (c *Channel) GoAway() {
+	if c.leaving || c.dead {
+		return
+	}
+	c.leaving = true
+	c.Leave()
+	c.out = channel.AppendFrame(c.out, channel.GoAway, 0, 0, 0, nil)
+	c.wrote()
+}
+
+func sortByOrder(s []stream) {
+	slices.SortFunc(s, func(a, b stream) int { return cmp.Compare(a.order, b.order) })
+}
