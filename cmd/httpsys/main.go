@@ -12,13 +12,15 @@ import (
 	"github.com/httpsys/httpsys/internal/daemon"
 )
 
-func main() {
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
 	p := cli.Program{Stdout: os.Stdout, Stderr: os.Stderr, Serve: serve}
-	os.Exit(p.Run(context.Background(), os.Args[1:]))
+	return p.Run(context.Background(), args)
 }
 
-// serve runs the daemon until SIGTERM or SIGINT, which drain it; a second one
-// ends it at once.
+// serve runs the daemon until a signal ends it. The second signal is not
+// caught: it ends a daemon that takes too long to drain.
 func serve(ctx context.Context, o cli.ServeOptions) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()

@@ -69,14 +69,14 @@ var Timeouts = []Setting{
 // target and as authority. The bounds of maxrequestbytes and maxtargetlength
 // are such that the longest head always fits.
 var Settings = []Setting{
-	size("maxfieldlength", "Maximum length of a header field", 64, 65534, 16384,
+	size("maxfieldlength", "MaxFieldLength", 64, 65534, 16384,
 		func(l *Limits) *int { return &l.MaxFieldLength }),
-	size("maxrequestbytes", "Maximum length of a request head", 256, 131072, 16384,
+	size("maxrequestbytes", "MaxRequestBytes", 256, 131072, 16384,
 		func(l *Limits) *int { return &l.MaxRequestBytes }),
-	size("maxtargetlength", "Maximum length of a request target", 64, 65534, 16384,
+	size("maxtargetlength", "MaxTargetLength", 64, 65534, 16384,
 		func(l *Limits) *int { return &l.MaxTargetLength }),
 	{
-		Name: "maxfields", Label: "Maximum number of header fields", Unit: "fields",
+		Name: "maxfields", Label: "MaxFields", Unit: "fields",
 		Min: 8, Max: 4096, Default: 256,
 		field: func(l *Limits, n int64) { l.MaxFields = int(n) },
 	},

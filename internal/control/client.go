@@ -7,11 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/httpsys/httpsys/internal/wire/channel"
 )
@@ -33,13 +30,12 @@ type Client struct {
 	err    error // what ended the session
 }
 
-// Dial connects to the daemon at socket and says hello as program. The errors
-// say what to do.
+// Dial connects to the daemon at socket, or in the usual places if socket is
+// empty, and says hello as program. The errors say what to do.
 func Dial(ctx context.Context, socket, program string) (*Client, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", socket)
+	conn, socket, err := connect(ctx, socket)
 	if err != nil {
-		return nil, unreachable(ctx, socket, err)
+		return nil, err
 	}
 	c := &Client{socket: socket, conn: conn, in: bufio.NewReader(conn)}
 	hello, err := json.Marshal(channel.HelloMessage{Protocol: channel.Version, Role: channel.RoleSession, Program: program})
@@ -187,20 +183,6 @@ func (c *Client) closed(err error) error {
 
 func (c *Client) nonsense(err error) error {
 	return fmt.Errorf("httpsys at %s answered nonsense: %w", c.socket, err)
-}
-
-// unreachable explains why there is no connection.
-func unreachable(ctx context.Context, socket string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ECONNREFUSED):
-		return fmt.Errorf("no httpsys at %s: start one with `httpsys serve`, or say where it is with --socket or %s", socket, SocketVariable)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("no permission to use %s: its folder is closed to this user", socket)
-	case ctx.Err() != nil:
-		return fmt.Errorf("httpsys at %s does not answer: %w", socket, ctx.Err())
-	default:
-		return fmt.Errorf("cannot reach httpsys at %s: %w", socket, cause(err))
-	}
 }
 
 func cause(err error) error {

@@ -157,16 +157,9 @@ func newRoot(p *Program) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%s: see %s --help", err, c.CommandPath())
 	})
-	where := func() string {
-		if socket != "" {
-			return socket
-		}
-		return control.DefaultSocket()
-	}
-
 	verbs := make(map[string]*cobra.Command)
 	for i := range commands {
-		cmd := newCommand(p, &commands[i], where)
+		cmd := newCommand(p, &commands[i], &socket)
 		verb := commands[i].verb
 		if commands[i].object == "" {
 			root.AddCommand(cmd)
@@ -180,7 +173,7 @@ func newRoot(p *Program) *cobra.Command {
 		}
 		parent.AddCommand(cmd)
 	}
-	root.AddCommand(newServe(p, where), newVersion())
+	root.AddCommand(newServe(p, &socket), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	return root
 }
@@ -234,20 +227,20 @@ func newVerb(verb string) *cobra.Command {
 	}
 }
 
-func newCommand(p *Program, spec *command, socket func() string) *cobra.Command {
+func newCommand(p *Program, spec *command, socket *string) *cobra.Command {
 	r := &run{command: spec, out: p.Stdout}
 	c := &cobra.Command{
-		Use:                   spec.usage(),
-		Short:                 spec.short,
-		Long:                  spec.help(),
-		Example:               indent(spec.examples),
-		Args:                  cobra.ArbitraryArgs,
+		Use:     spec.usage(),
+		Short:   spec.short,
+		Long:    spec.help(),
+		Example: indent(spec.examples),
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, words []string) error {
 			args, err := parseArgs(spec, words)
 			if err != nil {
 				return err
 			}
-			r.ctx, r.args, r.socket = c.Context(), args, socket()
+			r.ctx, r.args, r.socket = c.Context(), args, *socket
 			return spec.run(r)
 		},
 		ValidArgsFunction:     spec.complete,
@@ -259,7 +252,7 @@ func newCommand(p *Program, spec *command, socket func() string) *cobra.Command 
 	return c
 }
 
-func newServe(p *Program, socket func() string) *cobra.Command {
+func newServe(p *Program, socket *string) *cobra.Command {
 	var data string
 	c := &cobra.Command{
 		Use:   "serve",
@@ -270,7 +263,10 @@ func newServe(p *Program, socket func() string) *cobra.Command {
 			if data == "" {
 				data = control.DefaultData()
 			}
-			return p.Serve(c.Context(), ServeOptions{Socket: socket(), Data: data})
+			if *socket == "" {
+				*socket = control.DefaultSocket()
+			}
+			return p.Serve(c.Context(), ServeOptions{Socket: *socket, Data: data})
 		},
 	}
 	c.Flags().StringVar(&data, "data", "", "folder of what survives a restart (default: a place that depends on the user)")

@@ -110,7 +110,7 @@ func printNumbers(p *printer, heading string, table []config.Setting, numbers []
 		if n.Set {
 			value += fmt.Sprintf(" (default %d)", n.Default)
 		}
-		p.line(1, "%-48s: %s", label+" ("+n.Unit+")", value)
+		p.line(1, "%-36s: %s", label+" ("+n.Unit+")", value)
 	}
 	p.blank()
 }

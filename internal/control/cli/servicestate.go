@@ -52,6 +52,9 @@ func (s *snapshot) sessionView() {
 	s.heading("Snapshot of HTTP service state (Server Session View):")
 	for i := range s.state.Sessions {
 		session := &s.state.Sessions[i]
+		if len(session.URLs) == 0 {
+			continue // it only administers, like this command itself
+		}
 		s.session(0, session)
 		s.line(1, "URL groups:")
 		for _, g := range groupsOf(session) {
