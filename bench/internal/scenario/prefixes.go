@@ -27,7 +27,7 @@ func planPrefixes(ctx context.Context, b *Bench) (*plan, error) {
 			{Title: "s to register", Metric: "ready", Show: report.Number},
 			{Title: "MiB of each", Metric: "memory", Parts: true, Show: report.Number},
 		},
-		cases: []planCase{{name: "prefixes"}},
+		cases: []planCase{{name: "64 connections, all prefixes in random order"}},
 	}
 	fewOf := map[string]string{} // the row with few prefixes, by the one with many
 	p.columns[2].Base = func(_ *report.Result, c *report.Case, row *report.Row) *report.Row { return c.Row(fewOf[row.Name]) }
@@ -36,7 +36,7 @@ func planPrefixes(ctx context.Context, b *Bench) (*plan, error) {
 		for _, n := range []int{few, many} {
 			in, err := p.start(ctx, b, s, stack.Options{MorePrefixes: n - 1})
 			if err == nil {
-				err = b.warmUp(ctx, in, 64)
+				b.warmUp(ctx, in, 64)
 			}
 			if ctx.Err() != nil {
 				return p, context.Cause(ctx)

@@ -46,7 +46,7 @@ func planSmall(ctx context.Context, b *Bench) (*plan, error) {
 	for _, s := range b.Stacks {
 		in, err := p.start(ctx, b, s, stack.Options{})
 		if err == nil {
-			err = b.warmUp(ctx, in, many)
+			b.warmUp(ctx, in, many)
 		}
 		if ctx.Err() != nil {
 			return p, context.Cause(ctx)

@@ -33,7 +33,7 @@ func planStall(ctx context.Context, b *Bench) (*plan, error) {
 	for _, s := range b.chosen(stack.Httpsys, stack.NginxApp, stack.HAProxyApp, stack.NetHTTP) {
 		in, err := p.start(ctx, b, s, stack.Options{})
 		if err == nil {
-			err = b.warmUp(ctx, in, 64)
+			b.warmUp(ctx, in, 64)
 		}
 		if ctx.Err() != nil {
 			return p, context.Cause(ctx)

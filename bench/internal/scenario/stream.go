@@ -48,7 +48,7 @@ func planStream(ctx context.Context, b *Bench) (*plan, error) {
 	for _, s := range b.chosen(stack.Httpsys, stack.NginxApp, stack.HAProxyApp, stack.NetHTTP, stack.Nginx) {
 		in, err := p.start(ctx, b, s, stack.Options{File: file})
 		if err == nil {
-			err = b.warmUp(ctx, in, 1)
+			b.warmUp(ctx, in, 1)
 		}
 		if ctx.Err() != nil {
 			return p, context.Cause(ctx)
