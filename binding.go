@@ -1,0 +1,75 @@
+package httpsys
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Wildcard says how strong a prefix without a host name is.
+type Wildcard int
+
+const (
+	// Strong takes the requests for every host name, before any prefix that
+	// names one: "+".
+	Strong Wildcard = iota
+	// Weak takes the requests that no other prefix takes: "*".
+	Weak
+)
+
+// A Binding makes prefixes from the settings of a program: which host names it
+// answers to, on which port, below which path.
+type Binding struct {
+	Scheme   string   // "http" or "https"; empty is "http"
+	Port     int      // 0 asks for a free port, the same for all prefixes of the binding
+	URLBase  string   // the path below which the program lives; "shop", "/shop" and "/shop/" are the same
+	Wildcard Wildcard // of the default binding
+	Hosts    []string // virtual host names or addresses; each makes a prefix
+	// Default adds the default binding, for every host name, to those of Hosts.
+	// A binding without any host is always the default binding.
+	Default bool
+	// EditHosts may change the list of hosts, a copy, before it is used.
+	EditHosts func(hosts []string) []string
+}
+
+// Prefixes returns the URL prefixes of the binding, those of the hosts first.
+// Whether they are well formed is for the daemon to say.
+func (b Binding) Prefixes() []string {
+	hosts := slices.Clone(b.Hosts)
+	if b.EditHosts != nil {
+		hosts = b.EditHosts(hosts)
+	}
+	var out []string
+	for _, host := range hosts {
+		host = strings.TrimSpace(host)
+		if host == "" {
+			continue
+		}
+		if strings.Count(host, ":") > 1 && host[0] != '[' {
+			host = "[" + host + "]" // an IPv6 address as people write it
+		}
+		if p := b.prefix(host); !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	if b.Default || len(out) == 0 {
+		wildcard := "+"
+		if b.Wildcard == Weak {
+			wildcard = "*"
+		}
+		out = append(out, b.prefix(wildcard))
+	}
+	return out
+}
+
+func (b Binding) prefix(host string) string {
+	scheme := b.Scheme
+	if scheme == "" {
+		scheme = "http"
+	}
+	path := "/"
+	if base := strings.Trim(b.URLBase, "/"); base != "" {
+		path = "/" + base + "/"
+	}
+	return scheme + "://" + host + ":" + strconv.Itoa(b.Port) + path
+}

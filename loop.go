@@ -1,0 +1,288 @@
+package httpsys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+)
+
+const (
+	// readBuffer is what one read of a loop connection takes: some hundred
+	// small requests. Frames that are longer make the buffer grow, up to the
+	// longest frame.
+	readBuffer = 64 << 10
+	// bodyWindow is how much request body a stream may send before the handler
+	// has read it: the most that one request makes us hold.
+	bodyWindow = channel.DefaultWindow
+)
+
+// A loop is the connection to one event loop of the daemon. Requests arrive on
+// it and are answered on it. One goroutine reads; any goroutine appends frames
+// (see out.go).
+//
+// A lock order holds: loop.mu before stream.mu; and nobody blocks on the socket
+// while holding either.
+type loop struct {
+	sess  *session
+	e     *endpoint
+	conn  *net.UnixConn
+	raw   syscall.RawConn
+	begun *begunCounter
+
+	window  int64         // the response window that a stream starts with
+	arrived uint64        // requests so far; the reader's
+	pending []*exchange   // of this read, not yet delivered; the reader's
+	drained chan struct{} // closed when GOAWAY is done and all is finished and sent
+
+	mu      sync.Mutex
+	streams streamTable
+	busy    int  // streams that are not in opaque mode
+	leaving bool // we have sent GOAWAY
+	left    bool // the daemon has: no requests come any more
+	closed  bool
+	out     outbox
+
+	dirty  bool // the pool's: it has something to flush
+	credit int  // the queue's: REQUESTs that may still come
+}
+
+// openLoop connects loop number i of a session.
+func openLoop(ctx context.Context, s *session, e *endpoint, i int) (*loop, error) {
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, "unix", s.path)
+	if err != nil {
+		return nil, unreachable(s.path, err)
+	}
+	l := &loop{sess: s, e: e, conn: c.(*net.UnixConn), drained: make(chan struct{})}
+	l.out.room.L = &l.mu
+	l.out.send = l.sendSome
+	if l.raw, err = l.conn.SyscallConn(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	hello := channel.HelloMessage{Protocol: channel.Version, Role: channel.RoleLoop, Session: s.secret, Loop: i,
+		Window: bodyWindow, Credit: uint32(e.credit)}
+	fd := -1
+	if s.begun {
+		counter, file, err := newBegunCounter()
+		if err != nil {
+			c.Close()
+			return nil, err
+		}
+		defer file.Close()
+		l.begun = counter
+		fd = int(file.Fd())
+	} else {
+		l.begun = &begunCounter{n: new(atomic.Uint64)}
+	}
+	welcome, err := exchangeHello(ctx, l.conn, hello, fd)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	if l.window = int64(welcome.Window); l.window == 0 {
+		l.window = channel.DefaultWindow
+	}
+	return l, nil
+}
+
+// read takes frames until the connection ends. All of it happens inside one
+// call of RawConn.Read, whose function is called again whenever the socket has
+// become readable: the poller reports edges, so after a read that did not fill
+// the buffer the socket was empty, and the next byte is a new edge. This saves
+// the read that would only say EAGAIN, one system call in three.
+func (l *loop) read() {
+	buf := make([]byte, readBuffer)
+	have := 0
+	var failure error
+	err := l.raw.Read(func(fd uintptr) bool {
+		for {
+			n, err := sys.Read(int(fd), buf[have:])
+			switch {
+			case err == sys.ErrAgain:
+				return false
+			case err != nil:
+				failure = err
+				return true
+			case n == 0:
+				failure = io.EOF
+				return true
+			}
+			have += n
+			full := have == len(buf)
+			used, need, err := l.frames(buf[:have])
+			if err != nil {
+				failure = err
+				return true
+			}
+			have = copy(buf, buf[used:have])
+			if need > len(buf) {
+				buf = append(make([]byte, 0, need), buf[:have]...)[:need]
+			}
+			if !full {
+				return false
+			}
+		}
+	})
+	if failure == nil {
+		failure = err
+	}
+	l.sess.fail(failure)
+}
+
+// frames handles the whole frames in b and says how many bytes they took. need
+// is the length of the frame that follows, as far as it is known.
+func (l *loop) frames(b []byte) (used, need int, err error) {
+	defer l.deliver()
+	for len(b)-used >= channel.HeaderSize {
+		h, err := channel.ParseHeader(b[used:])
+		if err != nil {
+			return used, 0, err
+		}
+		end := used + channel.HeaderSize + int(h.Length)
+		if end > len(b) {
+			return used, end - used, nil
+		}
+		if err := l.frame(h, b[used+channel.HeaderSize:end]); err != nil {
+			return used, 0, err
+		}
+		used = end
+	}
+	return used, 0, nil
+}
+
+var errUnexpectedFrame = errors.New("the daemon sent a frame that does not belong there")
+
+func (l *loop) frame(h channel.Header, payload []byte) error {
+	switch h.Type {
+	case channel.Request:
+		return l.request(h, payload)
+	case channel.GoAway:
+		l.mu.Lock()
+		l.left = true
+		l.checkDrained()
+		l.mu.Unlock()
+		return nil
+	case channel.Reply:
+		return replyError(payload)
+	}
+	if h.Stream == 0 {
+		return fmt.Errorf("%w: %v", errUnexpectedFrame, h.Type)
+	}
+	l.mu.Lock()
+	x := l.streams.get(h.Stream)
+	l.mu.Unlock()
+	// A stream that is not there is one that we have ended and the daemon had
+	// not heard of it.
+	switch h.Type {
+	case channel.Data:
+		if x == nil {
+			return nil
+		}
+		return x.receive(payload, h.Flags&channel.FlagEnd != 0)
+	case channel.Trailers:
+		fields, err := channel.ParseTrailers(payload)
+		if err != nil || x == nil {
+			return err
+		}
+		return x.receiveTrailers(fields)
+	case channel.Window:
+		n, err := channel.Uint32(payload)
+		if err != nil || x == nil {
+			return err
+		}
+		return x.widen(n)
+	case channel.Cancel:
+		if x != nil {
+			x.cancelled(h.Value)
+		}
+		return nil
+	}
+	return fmt.Errorf("%w: %v", errUnexpectedFrame, h.Type)
+}
+
+// request opens a stream.
+func (l *loop) request(h channel.Header, payload []byte) error {
+	head, body, err := channel.ParseRequest(payload)
+	if err != nil {
+		return err
+	}
+	if len(body) > bodyWindow {
+		return errOverdrawn
+	}
+	x := newExchange(l, h, &head, len(body), payload[channel.RequestFixed:])
+	l.mu.Lock()
+	fresh := h.Stream != 0 && l.streams.get(h.Stream) == nil
+	if fresh {
+		l.streams.put(x)
+		l.busy++
+	}
+	l.mu.Unlock()
+	if !fresh {
+		return fmt.Errorf("%w: REQUEST on stream %d", errUnexpectedFrame, h.Stream)
+	}
+	l.arrived++
+	l.pending = append(l.pending, x)
+	return nil
+}
+
+// deliver hands the requests of one read on, in one go.
+func (l *loop) deliver() {
+	if len(l.pending) > 0 {
+		l.e.sink.deliver(l.pending)
+		clear(l.pending)
+		l.pending = l.pending[:0]
+	}
+}
+
+// goAway asks the daemon to send no more requests.
+func (l *loop) goAway() {
+	l.mu.Lock()
+	if !l.leaving && !l.closed {
+		l.leaving = true
+		l.out.frame(channel.GoAway, 0, 0, 0)
+	}
+	l.mu.Unlock()
+	l.flush()
+}
+
+// checkDrained says when nothing is left to do after GOAWAY; l.mu is held.
+// Connections in opaque mode are not waited for: they have no end of their own.
+func (l *loop) checkDrained() {
+	if l.leaving && l.left && l.busy == 0 && l.out.empty() {
+		select {
+		case <-l.drained:
+		default:
+			close(l.drained)
+		}
+	}
+}
+
+// close ends the connection and every request on it.
+func (l *loop) close() {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.closed = true
+	streams := l.streams.all()
+	for _, x := range streams {
+		l.streams.remove(x)
+		x.ended = true
+	}
+	l.out.discard()
+	l.mu.Unlock()
+	l.conn.Close()
+	for _, x := range streams {
+		x.abort(errLost)
+	}
+}
