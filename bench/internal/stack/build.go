@@ -123,7 +123,9 @@ func (y *Yard) run(ctx context.Context, dir string, env []string, args ...string
 	}
 	for line := range strings.Lines(out.String()) {
 		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "go: downloading") {
+		switch {
+		case line == "", strings.HasPrefix(line, "#"), strings.HasPrefix(line, "go: downloading"), strings.HasPrefix(line, "go: finding"):
+		default:
 			return fmt.Errorf("%s: %s", strings.Join(args[:2], " "), strings.ReplaceAll(line, y.Dir+"/", ""))
 		}
 	}
