@@ -89,6 +89,9 @@ func New(store config.Store, engine Engine) (*Server, error) {
 		if err == nil {
 			err = s.table.Reserve(p, &Reservation{grants: entry.Grants})
 		}
+		if conflict := (*prefix.Error)(nil); errors.As(err, &conflict) {
+			err = conflict.Err // the rest is said already
+		}
 		if err != nil {
 			return nil, fmt.Errorf("configuration: reservation %s: %w", entry.URL, err)
 		}
