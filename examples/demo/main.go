@@ -1,0 +1,177 @@
+// Command demo starts a daemon of its own in a temporary folder and a few
+// programs that share one port of it, asks each of them once, and then shows
+// the requests that come until Ctrl-C. It is what `make demo` runs.
+//
+// It needs the folder with the built programs as its argument.
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// startTime bounds how long a program may take to answer its first request.
+const startTime = 20 * time.Second
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: demo FOLDER-WITH-PROGRAMS")
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1]); err != nil {
+		log.Fatal("demo: ", err)
+	}
+}
+
+func run(ctx context.Context, bin string) error {
+	dir, err := os.MkdirTemp("", "httpsys-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	socket := filepath.Join(dir, "socket")
+
+	var programs group
+	defer programs.end()
+	daemon := programs.command(filepath.Join(bin, "httpsys"), "serve", "--socket", socket, "--data", filepath.Join(dir, "data"))
+	if err := programs.start("httpsys", daemon, "httpsys: ready"); err != nil {
+		return err
+	}
+
+	base, err := freePort()
+	if err != nil {
+		return err
+	}
+	var urls []string
+	for _, name := range []string{"foo", "bar", "pull"} {
+		url := base + name + "/"
+		c := programs.command(filepath.Join(bin, name), url)
+		c.Env = append(os.Environ(), "HTTPSYS_SOCKET="+socket)
+		if err := programs.start(name, c, ""); err != nil {
+			return err
+		}
+		if err := ask(ctx, url); err != nil {
+			return err
+		}
+		urls = append(urls, url)
+	}
+	fmt.Println("\nThree programs share one port. Try:")
+	for _, u := range urls {
+		fmt.Println("   ", u)
+	}
+	fmt.Printf("\nThe daemon's view of it:\n    HTTPSYS_SOCKET=%s %s show servicestate\n\nRequests are shown as they come. Ctrl-C ends the demo.\n\n",
+		socket, filepath.Join(bin, "httpsys"))
+	<-ctx.Done()
+	fmt.Println("\nThe demo ends.")
+	return nil
+}
+
+// freePort finds a port for all three. Whoever needs only one prefix asks the
+// daemon instead, with port 0.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return fmt.Sprintf("http://localhost:%d/", l.Addr().(*net.TCPAddr).Port), nil
+}
+
+// ask sends the first request to a program, as soon as its prefix is there.
+func ask(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				fmt.Printf("GET %s\n    %s\n", url, strings.TrimSpace(string(body)))
+				return nil
+			}
+			err = fmt.Errorf("%s answers %s", url, resp.Status)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no answer in %v: %w", startTime, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// group is the programs of the demo.
+type group struct {
+	running []*exec.Cmd
+	output  sync.WaitGroup
+}
+
+// command prepares a program that is not reached by the Ctrl-C that ends the
+// demo: the demo ends its programs itself, in order.
+func (g *group) command(name string, args ...string) *exec.Cmd {
+	c := exec.Command(name, args...)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return c
+}
+
+// start starts c and shows its output with its name. It waits for a line that
+// begins with ready, if there is such a line.
+func (g *group) start(name string, c *exec.Cmd, ready string) error {
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	c.Stderr = c.Stdout
+	if err := c.Start(); err != nil {
+		return err
+	}
+	g.running = append(g.running, c)
+	up := make(chan bool, 1)
+	g.output.Go(func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			fmt.Printf("%-8s %s\n", name, lines.Text())
+			if ready != "" && strings.HasPrefix(lines.Text(), ready) {
+				up <- true
+				ready = ""
+			}
+		}
+		close(up)
+	})
+	if ready != "" && !<-up {
+		return fmt.Errorf("%s ended before it was ready", name)
+	}
+	return nil
+}
+
+// end ends the programs, the last one first, so that the daemon outlives its
+// applications.
+func (g *group) end() {
+	for i := len(g.running) - 1; i >= 0; i-- {
+		c := g.running[i]
+		c.Process.Signal(syscall.SIGTERM)
+		kill := time.AfterFunc(5*time.Second, func() { c.Process.Kill() })
+		c.Wait()
+		kill.Stop()
+	}
+	g.output.Wait()
+}
