@@ -53,16 +53,14 @@ func FuzzRequest(f *testing.F) {
 					t.Fatalf("%s: %d, %v, want %d, %v\n got %s\nwant %s", how, gotN, err, n, wantErr, got, want)
 				}
 			}
-			if cut >= 0 && cut <= len(in) {
-				gotN, got, err := parseGrowing(t, in, l, cut)
-				same("in two reads", gotN, got, err)
-			}
+			gotN, got, err := parseGrowing(t, in, l, int(uint(cut)%uint(len(in)+1)))
+			same("in two reads", gotN, got, err)
 			if len(in) <= 1000 {
-				gotN, got, err := parseGrowing(t, in, l, everyByte(in)...)
+				gotN, got, err = parseGrowing(t, in, l, everyByte(in)...)
 				same("byte by byte", gotN, got, err)
 			}
 			if n > 0 {
-				gotN, got, err := parse(in[:n], l)
+				gotN, got, err = parse(in[:n], l)
 				same("without what follows", gotN, got, err)
 				gotN, got, err = parse(in[:n]+"\r\n\x00", l)
 				same("followed by rubbish", gotN, got, err)
@@ -70,7 +68,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		var p HeadParser
 		var r, again Request
-		n, err := p.Parse(data, &r, &DefaultLimits)
+		n, _ := p.Parse(data, &r, &DefaultLimits)
 		if n == 0 {
 			return
 		}
@@ -81,7 +79,7 @@ func FuzzRequest(f *testing.F) {
 		} else if err == nil && again.dumpAll() != r.dumpAll() {
 			t.Fatalf("written again:\n got %s\nwant %s", again.dumpAll(), r.dumpAll())
 		}
-		compareWithGo(t, in, n, &r, err)
+		compareWithGo(t, in, n, &r)
 	})
 }
 
@@ -120,7 +118,7 @@ func checkRequest(t *testing.T, r *Request) {
 
 // compareWithGo reads a head that we accept with net/http. It may refuse a
 // target that it cannot decode, but it must not see another message.
-func compareWithGo(t *testing.T, in string, n int, r *Request, _ error) {
+func compareWithGo(t *testing.T, in string, n int, r *Request) {
 	t.Helper()
 	rd := bufio.NewReader(strings.NewReader(strings.TrimLeft(in, "\r\n")))
 	req, err := http.ReadRequest(rd)
@@ -199,21 +197,19 @@ func FuzzBody(f *testing.F) {
 						b.Done(), content, trailers, n, wantErr, whole.Done())
 				}
 			}
-			if cut >= 0 && cut <= len(in) {
-				b := body()
-				c, tr, k, err := readBody(t, b, in, cut)
-				same("in two reads", b, c, tr, k, err)
-			}
+			b := body()
+			c, tr, k, err := readBody(t, b, in, int(uint(cut)%uint(len(in)+1)))
+			same("in two reads", b, c, tr, k, err)
 			if len(in) <= 1000 {
-				b := body()
-				c, tr, k, err := readBody(t, b, in, everyByte(in)...)
+				b = body()
+				c, tr, k, err = readBody(t, b, in, everyByte(in)...)
 				same("byte by byte", b, c, tr, k, err)
 			}
 			if !whole.Done() {
 				continue
 			}
-			b := body()
-			c, tr, k, err := readBody(t, b, in[:n]+"\x00\r\n")
+			b = body()
+			c, tr, k, err = readBody(t, b, in[:n]+"\x00\r\n")
 			same("followed by rubbish", b, c, tr, k, err)
 
 			theirs, err := io.ReadAll(httputil.NewChunkedReader(strings.NewReader(in[:n])))

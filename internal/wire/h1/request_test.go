@@ -128,6 +128,8 @@ var accepted = []struct{ section, why, in, want string }{
 	{"9110 7.8", "upgrade", "GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
 		"GET 11 authority=h path=/ keep-alive upgrade"},
 	{"9110 7.8", "Upgrade needs its option", "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n", "GET 11 authority=h path=/ keep-alive"},
+	{"9110 7.8", "Upgrade needs a protocol", "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade:\r\n\r\n",
+		"GET 11 authority=h path=/ keep-alive"},
 	{"9110 7.8", "the option needs its field", "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\n\r\n", "GET 11 authority=h path=/ keep-alive"},
 	{"9110 7.8", "HTTP/1.0 cannot upgrade", "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "GET 10 path=/"},
 	{"9110 10.1.4", "trailers", "GET / HTTP/1.1\r\nHost: h\r\nTE: gzip;q=0.5, Trailers\r\n\r\n", "GET 11 authority=h path=/ keep-alive trailers"},
@@ -187,6 +189,9 @@ var refused = []struct {
 	{"9112 2.3", "another protocol", "GET / RTSP/1.0\r\n", ErrRequestLine},
 	{"9112 3", "space behind the version", "GET / HTTP/1.1 \r\n", ErrCRLF},
 	{"9112 2.2", "bare LF", "GET / HTTP/1.1\n" + host + "\r\n", ErrCRLF},
+	{"9112 2.2", "two bare LF", "GET / HTTP/1.1\n\n" + host + "\r\n", ErrCRLF},
+	{"9112 2.2", "space and bare LF", "GET / HTTP/1.1 \n" + host + "\r\n", ErrCRLF},
+	{"9112 2.2", "two CR", "GET / HTTP/1.1\r\r" + host + "\r\n", ErrCRLF},
 	{"9112 2.2", "bare CR", "GET / HTTP/1.1\r" + host + "\r\n", ErrCRLF},
 	{"9110 2.5", "HTTP/2", "GET / HTTP/2.0\r\n", ErrVersion},
 	{"9110 2.5", "HTTP/9", "GET / HTTP/9.9\r\n", ErrVersion},
@@ -461,6 +466,7 @@ func TestLimitsWithoutEnd(t *testing.T) {
 		{"field value", "GET / HTTP/1.1\r\na:", "b", 16 + 51, ErrFieldLength},
 		{"fields", "GET / HTTP/1.1\r\n", "a:b\r\n", 16 + 4*5 + 1, ErrFields},
 		{"empty lines", "", "\r\n", 10, ErrBlankLines},
+		{"head", "GET / HTTP/1.1\r\na:" + strings.Repeat("b", 40) + "\r\n", "c", 100, ErrHeadLength},
 	} {
 		in := row.start + strings.Repeat(row.more, 100)
 		var p HeadParser

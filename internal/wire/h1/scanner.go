@@ -23,7 +23,7 @@ const (
 type scanner struct {
 	at     uint32 // bytes looked at
 	line   uint32 // where the field line, or the element of the request line, starts
-	fields uint16
+	fields uint32
 	part   part
 	blank  uint8 // empty lines before the request line
 }
