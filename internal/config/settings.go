@@ -28,7 +28,8 @@ type Limits struct {
 // Setting is one number that an administrator may change.
 type Setting struct {
 	Name    string // in the file, in calls and on the command line
-	Label   string // for people
+	Label   string // for people, in netsh's words or HTTP.SYS's
+	Help    string // what it bounds
 	Unit    string
 	Min     int64
 	Max     int64
@@ -49,14 +50,20 @@ const (
 // netsh's and HTTP.SYS's (a USHORT of seconds, a ULONG of bytes per second),
 // the defaults too. HTTP.SYS can set only the first two for a whole machine.
 var Timeouts = []Setting{
-	seconds("idleconnectiontimeout", "Idle connection timeout", func(l *Limits) *time.Duration { return &l.IdleConnection }),
-	seconds("headerwaittimeout", "Header wait timeout", func(l *Limits) *time.Duration { return &l.HeaderWait }),
-	seconds("entitybodytimeout", "Entity body timeout", func(l *Limits) *time.Duration { return &l.EntityBody }),
-	seconds("drainentitybodytimeout", "Drain entity body timeout", func(l *Limits) *time.Duration { return &l.DrainEntityBody }),
-	seconds("requestqueuetimeout", "Request queue timeout", func(l *Limits) *time.Duration { return &l.RequestQueue }),
+	seconds("idleconnectiontimeout", "Idle connection timeout", "between two requests of a connection, and before the first byte",
+		func(l *Limits) *time.Duration { return &l.IdleConnection }),
+	seconds("headerwaittimeout", "Header wait timeout", "from the first byte of a request to the end of its head",
+		func(l *Limits) *time.Duration { return &l.HeaderWait }),
+	seconds("entitybodytimeout", "Entity body timeout", "between two pieces of a request body",
+		func(l *Limits) *time.Duration { return &l.EntityBody }),
+	seconds("drainentitybodytimeout", "Drain entity body timeout", "to throw away a request body that the application did not read",
+		func(l *Limits) *time.Duration { return &l.DrainEntityBody }),
+	seconds("requestqueuetimeout", "Request queue timeout", "until a worker takes a request from its queue; then 503",
+		func(l *Limits) *time.Duration { return &l.RequestQueue }),
 	{
 		Name: "minsendrate", Label: "Minimum send rate", Unit: "bytes/sec",
-		Min: 1, Max: ulongOff - 1, Default: 150, Off: ulongOff,
+		Help: "that a client must take of a response",
+		Min:  1, Max: ulongOff - 1, Default: 150, Off: ulongOff,
 		field: func(l *Limits, n int64) { l.MinSendRate = n },
 	},
 }
@@ -69,30 +76,31 @@ var Timeouts = []Setting{
 // target and as authority. The bounds of maxrequestbytes and maxtargetlength
 // are such that the longest head always fits.
 var Settings = []Setting{
-	size("maxfieldlength", "MaxFieldLength", 64, 65534, 16384,
+	size("maxfieldlength", "MaxFieldLength", "of one header field, name and value", 64, 65534, 16384,
 		func(l *Limits) *int { return &l.MaxFieldLength }),
-	size("maxrequestbytes", "MaxRequestBytes", 256, 131072, 16384,
+	size("maxrequestbytes", "MaxRequestBytes", "of a request line with all header fields", 256, 131072, 16384,
 		func(l *Limits) *int { return &l.MaxRequestBytes }),
-	size("maxtargetlength", "MaxTargetLength", 64, 65534, 16384,
+	size("maxtargetlength", "MaxTargetLength", "of a request target", 64, 65534, 16384,
 		func(l *Limits) *int { return &l.MaxTargetLength }),
 	{
 		Name: "maxfields", Label: "MaxFields", Unit: "fields",
-		Min: 8, Max: 4096, Default: 256,
+		Help: "in one request",
+		Min:  8, Max: 4096, Default: 256,
 		field: func(l *Limits, n int64) { l.MaxFields = int(n) },
 	},
 }
 
-func seconds(name, label string, field func(*Limits) *time.Duration) Setting {
+func seconds(name, label, help string, field func(*Limits) *time.Duration) Setting {
 	return Setting{
-		Name: name, Label: label, Unit: "secs",
+		Name: name, Label: label, Help: help, Unit: "secs",
 		Min: 1, Max: ushortOff - 1, Default: 120, Off: ushortOff,
 		field: func(l *Limits, n int64) { *field(l) = time.Duration(n) * time.Second },
 	}
 }
 
-func size(name, label string, lowest, highest, def int64, field func(*Limits) *int) Setting {
+func size(name, label, help string, lowest, highest, def int64, field func(*Limits) *int) Setting {
 	return Setting{
-		Name: name, Label: label, Unit: "bytes",
+		Name: name, Label: label, Help: help, Unit: "bytes",
 		Min: lowest, Max: highest, Default: def,
 		field: func(l *Limits, n int64) { *field(l) = int(n) },
 	}

@@ -195,11 +195,10 @@ func (c *command) name() string { return strings.TrimSpace(c.verb + " " + c.obje
 
 // usage is the usage line below the verb, which cobra puts before it.
 func (c *command) usage() string {
-	_, rest, _ := strings.Cut(c.usageWithVerb(), " ")
 	if c.object == "" {
-		return c.verb
+		return c.usageWithVerb()
 	}
-	return rest
+	return strings.TrimPrefix(c.usageWithVerb(), c.verb+" ")
 }
 
 func (c *command) usageWithVerb() string {
@@ -225,13 +224,16 @@ func (c *command) help() string {
 	var b strings.Builder
 	b.WriteString(c.short + ".")
 	if c.long != "" {
-		b.WriteString(" " + c.long)
+		b.WriteString("\n\n" + c.long)
 	}
 	if len(c.tags) > 0 {
 		b.WriteString("\n\nArguments:\n")
 		for _, t := range c.tags {
 			fmt.Fprintf(&b, "  %-13s %s\n", t.name+"=", t.help)
 		}
+	}
+	if len(c.tags) == 0 {
+		b.WriteByte('\n')
 	}
 	b.WriteString("\nWho may do this: " + c.rights)
 	return b.String()

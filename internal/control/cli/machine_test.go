@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/httpsys/httpsys/internal/config"
+	"github.com/httpsys/httpsys/internal/control"
+	"github.com/httpsys/httpsys/internal/control/server"
+	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+)
+
+// machine is the control side of a daemon without the rest: a socket, a
+// configuration in a folder, and a snapshot that the test makes up.
+type machine struct {
+	t      testing.TB
+	socket string
+	server *server.Server
+	table  prefix.Table[string, *server.Reservation]
+	state  *control.State
+
+	mu    sync.Mutex
+	calls []channel.CallMessage // in the order in which they came
+}
+
+func (m *machine) ServiceState() (*control.State, error) {
+	copied := *m.state
+	return &copied, nil
+}
+func (m *machine) Reservations() server.Reservations { return &m.table }
+func (m *machine) SetLimits(config.Limits)           {}
+
+func newMachine(t testing.TB) *machine {
+	t.Helper()
+	// Names of Unix sockets are short, so the test's own folder will not do.
+	dir, err := os.MkdirTemp("", "httpsys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	store, err := config.OpenFile(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	m := &machine{t: t, socket: filepath.Join(dir, "s"), state: exampleState()}
+	if m.server, err = server.New(store, m); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", m.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sessions sync.WaitGroup
+	t.Cleanup(sessions.Wait)
+	t.Cleanup(func() { l.Close() })
+	sessions.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			sessions.Go(func() { m.serve(c) })
+		}
+	})
+	return m
+}
+
+func (m *machine) serve(c net.Conn) {
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for {
+		var head [channel.HeaderSize]byte
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return
+		}
+		h, err := channel.ParseHeader(head[:])
+		if err != nil {
+			m.t.Error(err)
+			return
+		}
+		payload := make([]byte, h.Length)
+		if _, err := io.ReadFull(r, payload); err != nil {
+			return
+		}
+		if h.Type == channel.Hello {
+			welcome, _ := json.Marshal(channel.WelcomeMessage{Protocol: channel.Version})
+			c.Write(channel.AppendFrame(nil, channel.Welcome, 0, 0, 0, welcome))
+			continue
+		}
+		var call channel.CallMessage
+		if err := json.Unmarshal(payload, &call); err != nil {
+			m.t.Error(err)
+			return
+		}
+		m.mu.Lock()
+		m.calls = append(m.calls, call)
+		m.mu.Unlock()
+		result, fault := m.server.Call(server.Peer{UID: uint32(os.Geteuid())}, call.Method, call.Params)
+		reply := channel.ReplyMessage{Error: fault}
+		if fault == nil {
+			reply.Result, _ = json.Marshal(result)
+		}
+		text, _ := json.Marshal(reply)
+		c.Write(channel.AppendReply(nil, h.Stream, text))
+	}
+}
+
+// lastCall is what the daemon was asked last.
+func (m *machine) lastCall() channel.CallMessage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls[len(m.calls)-1]
+}
+
+// run executes a command line.
+func (m *machine) run(args ...string) (stdout, stderr string, status int) {
+	return runCommand(append([]string{"--socket", m.socket}, args...)...)
+}
+
+func runCommand(args ...string) (stdout, stderr string, status int) {
+	var out, errs bytes.Buffer
+	p := Program{Stdout: &out, Stderr: &errs, Serve: func(_ context.Context, o ServeOptions) error {
+		_, err := io.WriteString(&out, "serve "+o.Socket+" "+o.Data+"\n")
+		return err
+	}}
+	status = p.Run(context.Background(), args)
+	return out.String(), errs.String(), status
+}
+
+// words splits a command line of a test; no argument of theirs has a blank.
+func words(line string) []string { return strings.Fields(line) }
+
+func exampleState() *control.State {
+	return &control.State{
+		Queues: []control.Queue{
+			{
+				Name: "shop", Owner: "alice", OwnerUID: 1000, State: control.Active, Length: 3, Limit: 1000, MaxAgeMS: 120000,
+				Prefixes: []string{"http://+:8080/shop/", "http://+:8080/cart/"},
+				Workers: []control.Worker{
+					{PID: 4711, User: "alice", UID: 1000, Program: "shop", Inflight: 16, Session: 1},
+					{PID: 4712, User: "alice", UID: 1000, Program: "shop", Inflight: 15, Session: 2},
+				},
+				Counters: control.Counters{Requests: 98765, Rejected: 4, Cancelled: 3, OldestMS: 250, Expired: 1},
+			},
+			{
+				Name: "private:3", Owner: "bob", OwnerUID: 1001, State: control.Active, Limit: 1000, MaxAgeMS: 120000, Private: true,
+				Prefixes: []string{"http://+:8080/blog/"},
+				Workers:  []control.Worker{{PID: 4800, User: "bob", UID: 1001, Session: 3}},
+				Counters: control.Counters{Requests: 12},
+			},
+		},
+		Ports:     []int{8080},
+		Listeners: []control.Listener{{Port: 8080, Scheme: "http", Addresses: []string{"0.0.0.0", "::"}, Connections: 64}},
+		Sessions: []control.Session{
+			{ID: 1, PID: 4711, UID: 1000, User: "alice", Program: "shop", URLs: []control.Registration{
+				{ID: 1, URL: "http://+:8080/shop/", Queue: "shop"}, {ID: 2, URL: "http://+:8080/cart/", Queue: "shop"}}},
+			{ID: 2, PID: 4712, UID: 1000, User: "alice", Program: "shop", URLs: []control.Registration{
+				{ID: 1, URL: "http://+:8080/shop/", Queue: "shop"}}},
+			{ID: 3, PID: 4800, UID: 1001, User: "bob", URLs: []control.Registration{{ID: 3, URL: "http://+:8080/blog/", Queue: "private:3"}}},
+			{ID: 9, PID: 5000, User: "root", Program: "httpsys command"},
+		},
+		Daemon: control.Daemon{Version: control.Version, PID: 812, UptimeMS: 3600000, Loops: 2},
+	}
+}
