@@ -73,7 +73,7 @@ func (t *Table[V, R]) Match(s Scheme, port uint16, authority []byte, local netip
 			hosts |= host.state
 		}
 	}
-	if !p.addrs.empty() && local.IsValid() {
+	if !p.addrs.empty() {
 		key := addrKey(local)
 		if host := p.addrs.find(snap.hasher, key[:]); host != nil {
 			if n := host.match(snap.hasher, path); n != nil {
@@ -153,5 +153,5 @@ func findName[V, R any](names *dict[V, R], h hasher, authority []byte) *node[V, 
 }
 
 // addrKey is what addresses are filed under. It does not tell a mapped IPv4 address, as a socket
-// for both families reports it, from a plain one, and knows no zones.
+// for both families reports it, from a plain one, and knows no zones; no address at all is like "::", which Parse refuses.
 func addrKey(a netip.Addr) [16]byte { return a.As16() }

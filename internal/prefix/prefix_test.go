@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+	"unsafe"
 )
 
 func mustParse(t testing.TB, s string) Prefix {
@@ -86,6 +87,9 @@ func TestParse(t *testing.T) {
 			if p != want {
 				t.Errorf("Parse(%q)\n got %+v\nwant %+v", tt.in, p, want)
 			}
+			if within(p.Host, tt.in) || within(p.Path, tt.in) {
+				t.Errorf("%+v keeps the memory of the text", p)
+			}
 			text := tt.text
 			if text == "" {
 				text = tt.in
@@ -98,6 +102,12 @@ func TestParse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// within tells whether part lies in the memory of s.
+func within(part, s string) bool {
+	p, from := uintptr(unsafe.Pointer(unsafe.StringData(part))), uintptr(unsafe.Pointer(unsafe.StringData(s)))
+	return from <= p && p < from+uintptr(len(s))
 }
 
 var badPrefixes = []struct{ in, reason string }{
