@@ -22,17 +22,6 @@ import (
 // library's alone. It is this test binary, started with loadVariable set.
 const loadVariable = "HTTPSYS_TEST_LOAD"
 
-func TestMain(m *testing.M) {
-	if path := os.Getenv(loadVariable); path != "" {
-		if err := load(path, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
 // load is a daemon with one loop that, for each line "requests batch" on in,
 // sends requests in batches and says so on out when all are answered.
 func load(path string, in io.Reader, out io.Writer) error {

@@ -24,6 +24,10 @@ type sink interface {
 	detach(x *exchange)
 	// connected says that a session is registered and its loops are open.
 	connected(s *session)
+	// closing says that the end begins: orderly, or at once. After closed,
+	// nothing comes any more.
+	closing(orderly bool)
+	closed()
 }
 
 // An endpoint keeps a set of prefixes registered: it connects, registers, and
@@ -212,19 +216,28 @@ func (e *endpoint) stop() *session {
 // before, the rest is cut off.
 func (e *endpoint) shutdown(ctx context.Context) error {
 	s := e.stop()
+	e.sink.closing(true)
 	<-e.kept
 	// An error means that there is nothing to give back any more.
 	s.unregister(ctx)
 	err := s.drain(ctx)
-	s.fail(ErrServerClosed)
-	e.end.Do(func() { close(e.ended) })
+	e.finish(s)
 	return err
 }
 
 // close ends everything at once.
 func (e *endpoint) close() {
-	e.stop().fail(ErrServerClosed)
-	e.end.Do(func() { close(e.ended) })
+	s := e.stop()
+	e.sink.closing(false)
+	e.finish(s)
+}
+
+func (e *endpoint) finish(s *session) {
+	s.fail(ErrServerClosed)
+	e.end.Do(func() {
+		close(e.ended)
+		e.sink.closed()
+	})
 }
 
 // current returns the latest session, or nil before the first.

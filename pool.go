@@ -53,6 +53,7 @@ func newPool(handler http.Handler, limit int) *pool {
 }
 
 func (p *pool) connected(*session) {}
+func (p *pool) closing(bool)       {}
 
 // deliver queues requests and wakes one goroutine, which wakes the next.
 func (p *pool) deliver(batch []*exchange) {
@@ -142,7 +143,7 @@ func (p *pool) work(w *worker) {
 			p.mu.Unlock()
 			if !<-w.wake {
 				done = true
-				return // trim and stop have counted it
+				return // trim and closed have counted it
 			}
 			p.mu.Lock()
 			p.waking = false
@@ -300,8 +301,8 @@ func (p *pool) endIdle(n int) {
 	p.idle = append(p.idle[:0], p.idle[n:]...)
 }
 
-// stop ends all goroutines as soon as they have no work.
-func (p *pool) stop() {
+// closed ends all goroutines as soon as they have no work.
+func (p *pool) closed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopped = true

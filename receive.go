@@ -207,3 +207,5 @@ func (q *Queue) deliver(batch []*exchange) {
 
 func (q *Queue) kick(l *loop)     { flushSoon(l) }
 func (q *Queue) detach(*exchange) {}
+func (q *Queue) closing(bool)     {}
+func (q *Queue) closed()          {}

@@ -154,7 +154,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	p := newPool(handler, s.maxHandlers())
 	e, err := s.start(ctx, p, s.maxHandlers(), true)
 	if err != nil {
-		p.stop()
+		p.closed()
 		return err
 	}
 	select {
@@ -333,11 +333,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if e == nil {
 		return nil
 	}
-	err := e.shutdown(ctx)
-	if p, ok := e.sink.(*pool); ok {
-		p.stop()
-	}
-	return err
+	return e.shutdown(ctx)
 }
 
 // Close ends at once. Requests that handlers are working on get 502 or are cut
@@ -348,8 +344,5 @@ func (s *Server) Close() error {
 		return nil
 	}
 	e.close()
-	if p, ok := e.sink.(*pool); ok {
-		p.stop()
-	}
 	return nil
 }

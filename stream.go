@@ -46,8 +46,9 @@ type stream struct {
 	unseen int   // bytes read that the daemon may send again, not granted yet
 	window int64 // bytes that we may send
 
-	closedIn   bool // the handler has closed the body: what comes is dropped
-	stopped    error
+	closedIn   bool      // the handler has closed the body: what comes is dropped
+	stopped    error     // why nothing can be read or written any more
+	watcher    *textConn // is told about cancels
 	readLimit  deadline
 	writeLimit deadline
 	trailers   trailerFields
@@ -137,6 +138,7 @@ func (s *stream) cancelled(reason uint16) {
 	switch reason {
 	case channel.CancelHalfClosed:
 		s.ctx.cancel()
+		s.tellWatcher()
 	case channel.CancelBody:
 		s.mu.Lock()
 		s.inErr = io.ErrUnexpectedEOF
@@ -158,6 +160,35 @@ func (s *stream) abort(err error) {
 	s.wake.Broadcast()
 	s.mu.Unlock()
 	s.ctx.cancel()
+	s.wakeWriters()
+	s.tellWatcher()
+}
+
+// watch sets who is told about cancels.
+func (s *stream) watch(c *textConn) {
+	s.mu.Lock()
+	s.watcher = c
+	s.mu.Unlock()
+}
+
+func (s *stream) tellWatcher() {
+	s.mu.Lock()
+	c := s.watcher
+	s.mu.Unlock()
+	if c != nil {
+		c.changed()
+	}
+}
+
+// stop ends reading and writing on our own account.
+func (s *stream) stop(err error) {
+	s.mu.Lock()
+	if s.stopped == nil {
+		s.stopped = err
+	}
+	s.interrupted.Store(true)
+	s.wake.Broadcast()
+	s.mu.Unlock()
 	s.wakeWriters()
 }
 

@@ -37,7 +37,7 @@ type Config struct {
 	Capabilities []string // nil is all
 	ManualWindow bool     // windows are widened by Exchange.Grant alone
 	// Register answers register; nil accepts everything.
-	Register func(channel.RegisterParams) (channel.RegisterResult, *channel.Error)
+	Register func(*Daemon, channel.RegisterParams) (channel.RegisterResult, *channel.Error)
 	// Hello refuses a connection, by its role; nil accepts.
 	Hello func(channel.HelloMessage) *channel.Error
 	// Lenient daemons do not ask whether everything was finished.
@@ -304,7 +304,7 @@ func (s *Session) call(call channel.CallMessage) (any, *channel.Error) {
 		s.calls = append(s.calls, "register "+p.URL)
 		s.Registered = append(s.Registered, p)
 		if d.conf.Register != nil {
-			result, refusal := d.conf.Register(p)
+			result, refusal := d.conf.Register(d, p)
 			if refusal != nil {
 				return nil, refusal
 			}

@@ -24,7 +24,7 @@ type Loop struct {
 	streams  map[uint32]*Exchange
 	sent     int // REQUESTs
 	credit   int
-	goneAway bool // the application has said GOAWAY
+	GoneAway bool // the application has said GOAWAY
 	closed   bool
 	out      []byte // not yet written, so that nobody who holds d.mu waits for the application
 	Writes   int    // reads that brought frames: how often the application wrote, at most
@@ -91,13 +91,6 @@ func (l *Loop) Begun() uint64 {
 		l.d.t.Fatal(err)
 	}
 	return n
-}
-
-// GoneAway reports whether GOAWAY has come.
-func (l *Loop) GoneAway() bool {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	return l.goneAway
 }
 
 // Send sends raw frames.
@@ -167,7 +160,7 @@ func (l *Loop) frame(h channel.Header, payload []byte, r *frameReader) error {
 		l.credit += int(n)
 		return err
 	case channel.GoAway:
-		l.goneAway = true
+		l.GoneAway = true
 		l.send(channel.AppendFrame(nil, channel.GoAway, 0, 0, 0, nil))
 		return nil
 	}
