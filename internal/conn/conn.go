@@ -3,27 +3,13 @@ package conn
 import (
 	"net/netip"
 
-	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/loop"
 	"github.com/httpsys/httpsys/internal/sys"
-	"github.com/httpsys/httpsys/internal/wire/h1"
 )
 
-// state says what the next bytes of the client are.
-type state uint8
-
-const (
-	head    state = iota // a request head, or nothing yet
-	content              // the body of the present request, for the exchange
-	wait                 // not read: the present request has all it needs
-	drain                // the rest of a body that nobody wants
-	opaque               // bytes that we do not interpret
-	linger               // read and dropped, so that our last words are not lost to a reset
-	closed
-)
-
-// Conn is one client connection. 10 000 idle ones must be cheap, so it holds
-// what an idle one needs and pointers to the rest.
+// Conn is one client connection: its socket, what was read and not used yet,
+// what is to be sent, and the protocol that is spoken on it. 10 000 idle ones
+// must be cheap, so it holds what an idle one needs and pointers to the rest.
 type Conn struct {
 	s        *Server
 	fd       int
@@ -35,42 +21,42 @@ type Conn struct {
 
 	next, prev *Conn // in s.conns
 
+	proto protocol
+	http1 http1 // proto, unless the client speaks something else
+
 	timer loop.Timer
-	mark  int64 // c.sent when the send timer was set
-	waits waits // what the timer is for
+	in    []byte // received and not used yet; nil if nothing
+	out   *outbox
+	sent  int64 // bytes that the socket took since the connection began
 
-	parser h1.HeadParser
-	body   h1.Body
-	in     []byte // received and not used yet; nil if nothing
-	out    *outbox
-
-	x        *exchange.Exchange // nil: none, or it is over
-	reg      *exchange.Registration
-	length   int64 // bytes of the response that must still be sent, with FramingLength
-	unsent   int   // body bytes that x does not know are sent
-	received int64 // body bytes of the request so far
-	drained  int64 // bytes of it that nobody wanted
-	sent     int64 // bytes and files that the socket took since the connection began
-
-	state     state
-	framing   h1.Framing
-	request   h1.Exchange // facts of the present request
-	upgrade   bool        // the present request asked for one
-	expect    bool        // the client waits for 100 Continue
-	keepAlive bool
-	headSent  bool
-	dropBody  bool // HEAD, 204, 304: the response has no body
-	done      bool // the response is complete, though perhaps unsent
-	closeSoon bool // close when all is sent
-	shutSoon  bool // opaque: half-close when all is sent
-
+	closed     bool
+	lingering  bool // what comes is read and dropped, so that our last words are not lost to a reset
 	readable   bool // the socket may have bytes
 	peerClosed bool // the client will send no more
-	heard      bool // the exchange knows that
 	dirty      bool // in s.dirty
-	busy       bool // in process: do not start again from inside
+	busy       bool // in protocol.process: do not start again from inside
 	again      bool // in the loop's list for the next turn
-	lingers    bool // what the client sent is not understood: more may be on its way
+}
+
+// protocol is what a connection needs from the protocol that is spoken on it.
+type protocol interface {
+	// wants says whether bytes of the client can be used now.
+	wants() bool
+	// process uses as much of b as it can and returns the rest.
+	process(b []byte) []byte
+	// clientDone tells, perhaps several times, that the client has closed its
+	// side, though there may be something to read still.
+	clientDone()
+	// eof tells that everything that the client ever sent is read.
+	eof()
+	// settle draws the conclusions of a write, which may be incomplete.
+	settle()
+	// expire is called when the connection's timer has run out.
+	expire()
+	// idle says whether the connection could be closed without anybody missing it.
+	idle() bool
+	// gone tells that the connection has ended.
+	gone()
 }
 
 func (c *Conn) link() {
@@ -97,7 +83,7 @@ func (c *Conn) unlink() {
 
 // Ready is called by the loop.
 func (c *Conn) Ready(events uint32) {
-	if c.state == closed {
+	if c.closed {
 		return
 	}
 	if events&(sys.Failed|sys.Hangup) != 0 {
@@ -106,7 +92,7 @@ func (c *Conn) Ready(events uint32) {
 	}
 	if events&sys.Writable != 0 && c.out != nil {
 		c.flush()
-		if c.state == closed {
+		if c.closed {
 			return
 		}
 	}
@@ -117,9 +103,19 @@ func (c *Conn) Ready(events uint32) {
 	}
 }
 
-// reset ends it so that the client cannot take what it got for complete.
+// Expire is called by the loop.
+func (c *Conn) Expire() {
+	if c.lingering {
+		c.close()
+		return
+	}
+	c.proto.expire()
+}
+
+// reset ends the connection so that the client cannot take what it got for
+// complete.
 func (c *Conn) reset() {
-	if c.state != closed {
+	if !c.closed {
 		sys.Reset(c.fd)
 		c.close()
 	}
@@ -127,10 +123,10 @@ func (c *Conn) reset() {
 
 // close ends the connection at once: the client left, or must not get more.
 func (c *Conn) close() {
-	if c.state == closed {
+	if c.closed {
 		return
 	}
-	c.state = closed
+	c.closed = true
 	c.s.Loop.ReleaseTimer(&c.timer)
 	c.s.Loop.Close(c.fd)
 	c.endpoint.Connections.Add(-1)
@@ -140,67 +136,45 @@ func (c *Conn) close() {
 		c.out.release(&c.s.pool)
 		c.out = nil
 	}
-	if x := c.x; x != nil {
-		c.x = nil
-		x.ClientGone()
-	}
+	c.proto.gone()
 }
 
-// finish closes after the last response was sent. If the client may still be
-// sending, closing at once would make the kernel answer with a reset, which can
-// destroy the response on its way (RFC 9112 9.6): then we end our side and
-// read on for a while.
-func (c *Conn) finish() {
-	if c.state == closed {
+// lingerTime is how long we read what nobody wants after our last words, in
+// milliseconds; a client that has not understood by then is not worth more.
+const lingerTime = 2000
+
+// linger closes after everything was sent to a client that may still be
+// sending. Closing at once would make the kernel answer with a reset, which
+// can destroy our last words on their way (RFC 9112 9.6): so we end our side
+// and read on for a while.
+func (c *Conn) linger() {
+	if c.closed || c.lingering {
 		return
 	}
-	if c.peerClosed || c.clean() {
+	if c.peerClosed {
 		c.close()
 		return
 	}
 	sys.ShutdownWrite(c.fd)
-	c.state = linger
+	c.lingering = true
 	c.keep(nil)
-	c.arm()
+	c.s.Loop.SetTimer(&c.timer, c, lingerTime)
 	if !c.busy {
 		c.pump()
 	}
 }
 
-// finishSoon finishes when all is sent.
-func (c *Conn) finishSoon() {
-	c.keepAlive, c.lingers, c.closeSoon = false, true, true
-	c.settle()
-}
-
-// clean says that the client has sent complete requests and nothing more that
-// we know of.
-func (c *Conn) clean() bool {
-	return c.body.Done() && len(c.in) == 0 && !c.readable && !c.lingers
-}
-
-func (c *Conn) idle() bool {
-	return c.state == head && c.x == nil && c.out == nil && len(c.in) == 0
-}
-
 func (c *Conn) closeIfIdle() {
-	if c.idle() && !c.readable {
+	if c.proto.idle() && c.out == nil && len(c.in) == 0 && !c.readable {
 		c.close()
 	}
 }
 
-// nextRequest makes ready for another request after a response.
-func (c *Conn) nextRequest() {
-	c.state = head
-
-	c.headSent, c.done, c.dropBody, c.expect, c.heard = false, false, false, false, false
-	c.unsent = 0
-	if c.s.draining || c.endpoint.Closed.Load() && len(c.in) == 0 {
-		c.finish()
-		return
-	}
-	c.arm()
-	if !c.busy {
-		c.resume()
+// setTimer makes the timer run out after so many milliseconds, or never if 0.
+func (c *Conn) setTimer(after int64) {
+	if after > 0 {
+		c.s.Loop.SetTimer(&c.timer, c, after)
+	} else {
+		c.s.Loop.StopTimer(&c.timer)
 	}
 }

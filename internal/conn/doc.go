@@ -7,8 +7,10 @@
 // buffer: bytes are read into the loop's, and only what cannot be used yet is
 // kept.
 //
-// conn.go is the life of a connection, read.go client to exchange, respond.go
-// exchange to client, write.go and outbox.go get bytes into the socket,
-// timeouts.go says when patience ends. What is valid HTTP is decided in
-// internal/wire/h1, who gets a request in internal/exchange.
+// server.go is what the connections of a loop share, conn.go the life of a
+// connection, read.go and write.go get bytes from the socket and into it. What
+// is spoken is behind the interface protocol: http1.go, http1_read.go (client
+// to exchange), http1_respond.go (exchange to client) and http1_timeouts.go
+// (when patience ends). What is valid HTTP is decided in internal/wire/h1, who
+// gets a request in internal/exchange.
 package conn

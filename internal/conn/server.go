@@ -86,13 +86,15 @@ type Endpoint struct {
 func (s *Server) Accept(fd int, remote netip.AddrPort, e *Endpoint) {
 	s.nextID += s.idStep
 	c := &Conn{s: s, fd: fd, id: s.nextID, endpoint: e, remote: remote}
+	c.http1.Conn = c
+	c.proto = &c.http1
 	if err := s.Loop.Watch(fd, c); err != nil {
 		sys.Close(fd)
 		return
 	}
 	e.Connections.Add(1)
 	c.link()
-	c.arm()
+	c.http1.arm()
 }
 
 // Drain lets the connections end: idle ones now, the others after their
@@ -131,7 +133,7 @@ func (s *Server) TurnEnd() {
 	for i := 0; i < len(s.dirty); i++ {
 		c := s.dirty[i]
 		c.dirty = false
-		if c.state != closed {
+		if !c.closed {
 			c.flush()
 		}
 	}

@@ -1,9 +1,6 @@
 package conn
 
-import (
-	"github.com/httpsys/httpsys/internal/sys"
-	"github.com/httpsys/httpsys/internal/wire/h1"
-)
+import "github.com/httpsys/httpsys/internal/sys"
 
 // Sizes that decide how bytes get to the socket.
 const (
@@ -21,7 +18,7 @@ const (
 // write sends a, b and c, or keeps what the socket does not take. last says
 // that the response is complete with them.
 func (c *Conn) write(a, b, d []byte, last bool) {
-	if c.state == closed {
+	if c.closed {
 		return
 	}
 	total := len(a) + len(b) + len(d)
@@ -65,9 +62,8 @@ func (c *Conn) write(a, b, d []byte, last bool) {
 			n -= k
 			o.append(&c.s.pool, p[k:])
 		}
-		c.arm()
 	}
-	c.settle()
+	c.proto.settle()
 }
 
 func (c *Conn) outbox() *outbox {
@@ -128,65 +124,13 @@ func (c *Conn) flush() {
 		c.out.release(&c.s.pool)
 		c.out = nil
 	}
-	c.settle()
+	c.proto.settle()
 }
 
 type flushAgain struct{ c *Conn }
 
 func (f flushAgain) TurnEnd() {
-	if f.c.state != closed {
+	if !f.c.closed {
 		f.c.flush()
-	}
-}
-
-// settle draws the conclusions of a write: it tells the exchange what is
-// sent, and goes on when a response is out.
-func (c *Conn) settle() {
-	if c.state == closed {
-		return
-	}
-	pending := 0
-	if c.out != nil {
-		pending = c.out.bytes + c.out.cost
-	}
-	if c.x != nil && c.unsent > pending {
-		// What is pending counts framing, too: that errs to the safe side and is
-		// right when all is sent.
-		n := c.unsent - pending
-		c.unsent = pending
-		c.x.Sent(n, pending == 0)
-	}
-	if c.out != nil || c.state == closed {
-		return
-	}
-	switch {
-	case c.state == opaque && c.shutSoon:
-		c.shutSoon = false
-		sys.ShutdownWrite(c.fd)
-		c.arm()
-	case c.closeSoon && c.x == nil:
-		c.finish()
-	case c.done:
-		c.responseSent()
-	default:
-		c.arm()
-	}
-}
-
-// responseSent goes on after a complete response.
-func (c *Conn) responseSent() {
-	switch {
-	case !c.keepAlive || c.framing == h1.FramingClose:
-		c.finish()
-	case c.state == content || c.state == drain:
-		// The application did not want the rest of the body. It has to be read
-		// before the next request can be found.
-		c.state = drain
-		c.arm()
-		if !c.busy {
-			c.resume()
-		}
-	case c.state == wait:
-		c.nextRequest()
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/httpsys/httpsys/internal/wire/message"
 )
 
-// This file is exchange.Client: what an exchange tells its connection. When
+// This file is the way from the exchange to the client, exchange.Client: what an exchange tells its connection. When
 // it says the last word (end, Fail, Abort, Close, Trailers) the exchange is
 // over, and c.x must be forgotten before anything else.
 
 // Informational implements exchange.Client.
-func (c *Conn) Informational(r *message.Response) {
+func (c *http1) Informational(r *message.Response) {
 	if c.request.Version < 11 {
 		return
 	}
@@ -28,7 +28,7 @@ func (c *Conn) Informational(r *message.Response) {
 }
 
 // Respond implements exchange.Client.
-func (c *Conn) Respond(r *message.Response, body []byte, end bool) {
+func (c *http1) Respond(r *message.Response, body []byte, end bool) {
 	if end {
 		c.x = nil
 	}
@@ -48,13 +48,13 @@ func (c *Conn) Respond(r *message.Response, body []byte, end bool) {
 }
 
 // Body implements exchange.Client.
-func (c *Conn) Body(b []byte, end bool) {
+func (c *http1) Body(b []byte, end bool) {
 	if c.state == opaque {
 		if len(b) > 0 {
 			c.unsent += len(b)
 			c.write(nil, b, nil, false)
 		}
-		if end && c.state != closed {
+		if end && !c.closed {
 			c.shutSoon = true
 			c.settle()
 		}
@@ -67,7 +67,7 @@ func (c *Conn) Body(b []byte, end bool) {
 }
 
 // data sends body bytes in the response's framing, behind what is in head.
-func (c *Conn) data(headBytes, body []byte, end bool) {
+func (c *http1) data(headBytes, body []byte, end bool) {
 	if c.dropBody {
 		if n := len(body); n > 0 && c.x != nil {
 			c.x.Sent(n, true)
@@ -107,7 +107,7 @@ var (
 )
 
 // Trailers implements exchange.Client.
-func (c *Conn) Trailers(fields []message.Field) {
+func (c *http1) Trailers(fields []message.Field) {
 	c.x = nil
 	if c.framing != h1.FramingChunked || c.request.Version < 11 {
 		c.data(nil, nil, true) // no place for them
@@ -120,7 +120,7 @@ func (c *Conn) Trailers(fields []message.Field) {
 }
 
 // File implements exchange.Client.
-func (c *Conn) File(fd int, offset, length int64, end bool) {
+func (c *http1) File(fd int, offset, length int64, end bool) {
 	if end {
 		c.x = nil
 	}
@@ -157,14 +157,14 @@ func (c *Conn) File(fd int, offset, length int64, end bool) {
 	}
 	o.file(fd, offset, length, cost)
 	o.append(&c.s.pool, tail)
-	c.s.flushLater(c)
+	c.s.flushLater(c.Conn)
 }
 
 // CanOpaque implements exchange.Client.
-func (c *Conn) CanOpaque(raw bool) bool { return raw || c.upgrade || c.request.Connect }
+func (c *http1) CanOpaque(raw bool) bool { return raw || c.upgrade || c.request.Connect }
 
 // Opaque implements exchange.Client.
-func (c *Conn) Opaque(r *message.Response) {
+func (c *http1) Opaque(r *message.Response) {
 	c.headSent, c.keepAlive = true, false
 	c.state = opaque
 	c.framing = h1.FramingClose
@@ -174,26 +174,24 @@ func (c *Conn) Opaque(r *message.Response) {
 		c.s.scratch = b[:0]
 		c.write(b, nil, nil, false)
 	}
-	if c.state == opaque && !c.busy {
-		c.resume() // bytes may have come with the handshake
-	}
+	c.resume() // bytes may have come with the handshake
 }
 
 // Close implements exchange.Client.
-func (c *Conn) Close() {
+func (c *http1) Close() {
 	c.x = nil
 	c.closeSoon = true
 	c.settle()
 }
 
 // Fail implements exchange.Client.
-func (c *Conn) Fail(status int, reason, text string) {
+func (c *http1) Fail(status int, reason, text string) {
 	c.x = nil
 	c.fail(status, reason, text, status == 503)
 }
 
 // Abort implements exchange.Client.
-func (c *Conn) Abort() {
+func (c *http1) Abort() {
 	c.x = nil
 	c.abort()
 }
@@ -201,7 +199,7 @@ func (c *Conn) Abort() {
 // abort cuts the response. Where a length or chunks say how long it should
 // have been, an orderly end of the connection is clear enough and loses nothing
 // of what is on its way; else only a reset tells the client.
-func (c *Conn) abort() {
+func (c *http1) abort() {
 	if c.framing == h1.FramingClose {
 		c.reset()
 		return
@@ -210,18 +208,17 @@ func (c *Conn) abort() {
 }
 
 // ReadMore implements exchange.Client.
-func (c *Conn) ReadMore() {
-	if c.busy || c.state != content && c.state != opaque || c.x == nil {
-		return
+func (c *http1) ReadMore() {
+	if c.state == content || c.state == opaque {
+		c.resume()
 	}
-	c.resume()
 }
 
 // fail answers with an error of our own. The connection survives if the
 // request was read in full.
-func (c *Conn) fail(status int, reason, text string, retry bool) {
+func (c *http1) fail(status int, reason, text string, retry bool) {
 	if c.s.OnRefuse != nil {
-		c.s.OnRefuse(c, status, reason)
+		c.s.OnRefuse(c.Conn, status, reason)
 	}
 	if !c.body.Done() || c.expect {
 		c.keepAlive = false
@@ -249,21 +246,21 @@ func (c *Conn) fail(status int, reason, text string, retry bool) {
 var retryAfter = []byte("Retry-After: 1\r\n")
 
 // refuse answers bytes that are not HTTP, and closes.
-func (c *Conn) refuse(err error) {
+func (c *http1) refuse(err error) {
 	var e *h1.Error
 	if !errors.As(err, &e) {
 		e = h1.ErrRequestLine
 	}
 	c.request = h1.Exchange{Version: 11}
-	c.keepAlive, c.lingers = false, true
+	c.keepAlive, c.garbled = false, true
 	c.body = h1.Body{}
 	c.fail(e.Status, e.Reason, e.Text, false)
 }
 
 // badBody: the framing of the request's body is broken, so nothing behind it
 // can be understood.
-func (c *Conn) badBody(err error) {
-	c.keepAlive, c.lingers = false, true
+func (c *http1) badBody(err error) {
+	c.keepAlive, c.garbled = false, true
 	if c.headSent {
 		c.x.RequestBroken()
 		c.brokenBody()
@@ -276,7 +273,7 @@ func (c *Conn) badBody(err error) {
 }
 
 // tooLarge: the body is longer than the registration allows.
-func (c *Conn) tooLarge() {
+func (c *http1) tooLarge() {
 	if c.headSent {
 		c.keepAlive = false
 		c.x.RequestBroken()

@@ -16,7 +16,6 @@ const (
 	forBody          // EntityBody
 	forDrain         // DrainEntityBody
 	forSend          // MinSendRate
-	forLinger
 )
 
 // sendPeriod is over what the minimum send rate is measured, in milliseconds:
@@ -24,9 +23,12 @@ const (
 const sendPeriod = 10_000
 
 // arm sets the timer for what the connection waits for now.
-func (c *Conn) arm() {
+func (c *http1) arm() {
+	if c.closed || c.lingering {
+		return
+	}
 	w := c.waitsFor()
-	if w == c.waits && c.timer.Running() && (w == forHead || w == forSend || w == forLinger) {
+	if w == c.waits && c.timer.Running() && (w == forHead || w == forSend) {
 		return // these are for the whole, not from the last byte
 	}
 	c.waits = w
@@ -47,21 +49,13 @@ func (c *Conn) arm() {
 		if c.minSendRate() > 0 {
 			after = sendPeriod
 		}
-	case forLinger:
-		after = lingerTime
 	}
-	if after > 0 {
-		c.s.Loop.SetTimer(&c.timer, c, after)
-	} else {
-		c.s.Loop.StopTimer(&c.timer)
-	}
+	c.setTimer(after)
 }
 
-func (c *Conn) waitsFor() waits {
+func (c *http1) waitsFor() waits {
 	switch {
-	case c.state == closed || c.state == opaque:
-	case c.state == linger:
-		return forLinger
+	case c.state == opaque:
 	case c.out != nil:
 		return forSend
 	case c.state == head && c.parser.Started():
@@ -76,22 +70,24 @@ func (c *Conn) waitsFor() waits {
 	return forNothing
 }
 
-// Expire is called by the loop when the timer has run out.
-func (c *Conn) Expire() {
+// expire implements protocol.
+func (c *http1) expire() {
 	w := c.waits
 	c.waits = forNothing
 	switch w {
-	case forRequest, forDrain, forLinger:
+	case forRequest, forDrain:
 		c.close()
 	case forHead:
-		c.keepAlive, c.lingers = false, true
+		c.keepAlive, c.garbled = false, true
 		c.body = h1.Body{}
 		c.fail(408, "Timer_HeaderWait", "The request header took too long.", false)
 	case forBody:
 		// The application learns that the body will not be complete, and may
 		// answer.
-		c.x.RequestBroken()
-		c.brokenBody()
+		if c.x != nil {
+			c.x.RequestBroken()
+			c.brokenBody()
+		}
 	case forSend:
 		if c.sent-c.mark < c.minSendRate()*sendPeriod/1000 {
 			c.reset()
@@ -101,7 +97,7 @@ func (c *Conn) Expire() {
 	}
 }
 
-func (c *Conn) minSendRate() int64 {
+func (c *http1) minSendRate() int64 {
 	if r := c.override().MinSendRate; r != nil {
 		return *r
 	}
@@ -111,7 +107,7 @@ func (c *Conn) minSendRate() int64 {
 // override is what the prefix of the last request sets. As in HTTP.SYS, a
 // prefix's idle and header timeouts hold from the first request on that was
 // routed to it.
-func (c *Conn) override() *exchange.Override {
+func (c *http1) override() *exchange.Override {
 	if c.reg == nil {
 		return &noOverride
 	}
