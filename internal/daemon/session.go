@@ -385,10 +385,20 @@ func (s *session) attach(u *unit, index, fd, begun, window, credit int) *channel
 	return nil
 }
 
-// ChannelEnded implements worker.Session: one channel is lost, and with it
-// the session.
-func (s *session) ChannelEnded(_ *worker.Channel, err error) {
-	go s.finish(err)
+// ChannelEnded implements worker.Session. A channel that ended in order is
+// forgotten; one that is lost takes the session with it.
+func (s *session) ChannelEnded(c *worker.Channel, orderly bool, err error) {
+	if !orderly {
+		go s.finish(err)
+		return
+	}
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	for i := range s.channels {
+		if s.channels[i] == c {
+			s.channels[i] = nil
+		}
+	}
 }
 
 // finish ends the session: its prefixes go first, so that no new requests

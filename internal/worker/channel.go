@@ -34,9 +34,10 @@ const (
 // Session is the process that a channel belongs to.
 type Session interface {
 	// ChannelEnded is called once, on the channel's loop, when the channel has
-	// ended; err says why, nil for an orderly end by the application. The
-	// session ends all its channels.
-	ChannelEnded(c *Channel, err error)
+	// ended. After an orderly end (docs/channel.md section 7) the session goes
+	// on; else it ends, and err says how the application broke the protocol, if
+	// it did.
+	ChannelEnded(c *Channel, orderly bool, err error)
 }
 
 // Shared is what the channels of one loop use in common.
@@ -177,7 +178,7 @@ func (c *Channel) end(err error) {
 	}
 	c.dead = true
 	c.Leave()
-	if err != nil && !errors.Is(err, errEOF) {
+	if err != nil && !errors.Is(err, errEOF) && !errors.Is(err, errOrderly) {
 		c.sayError(err)
 	}
 	begun := c.begunCount()
@@ -200,10 +201,11 @@ func (c *Channel) end(err error) {
 	}
 	c.inflight = 0
 	c.out, c.in = nil, nil
-	if errors.Is(err, errEOF) {
+	orderly := errors.Is(err, errOrderly)
+	if orderly || errors.Is(err, errEOF) {
 		err = nil
 	}
-	c.session.ChannelEnded(c, err)
+	c.session.ChannelEnded(c, orderly, err)
 }
 
 // begunCount is how many requests the application had begun; all that were

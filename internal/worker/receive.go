@@ -10,8 +10,12 @@ import (
 	"github.com/httpsys/httpsys/internal/wire/message"
 )
 
-// errEOF is the orderly end of a channel, or the death of its process.
-var errEOF = errors.New("the application closed the channel")
+// The ends of a channel that break no rule: the process has gone, or it has
+// said GOAWAY and has finished.
+var (
+	errEOF     = errors.New("the application closed the channel")
+	errOrderly = errors.New("the application finished with the channel")
+)
 
 // Violations of the protocol that are found here.
 var (
@@ -46,7 +50,11 @@ func (c *Channel) read() {
 			return
 		}
 		if n == 0 {
-			c.end(errEOF)
+			if c.leaving {
+				c.end(errOrderly)
+			} else {
+				c.end(errEOF)
+			}
 			return
 		}
 		rest, err := c.frames(c.buf[:k+n])
