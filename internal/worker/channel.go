@@ -77,6 +77,7 @@ type Channel struct {
 	leaving  bool // GOAWAY: no more requests
 	dead     bool
 	readable bool
+	closing  bool // the application will send no more: read to the end
 
 	streams  []stream // by number; 0 is not used
 	free     []uint32
@@ -162,6 +163,7 @@ func (c *Channel) Ready(events uint32) {
 	}
 	if events&(sys.Readable|sys.PeerClosed|sys.Hangup|sys.Failed) != 0 && !c.dead {
 		c.readable = true
+		c.closing = c.closing || events&(sys.PeerClosed|sys.Hangup|sys.Failed) != 0
 		c.read()
 	}
 }

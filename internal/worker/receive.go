@@ -39,8 +39,14 @@ func (c *Channel) read() {
 		// A frame that was cut goes to the start of the shared buffer, so that
 		// frames are whole there.
 		k := copy(c.buf, c.in)
+		had := len(c.fds)
 		n, fds, err := c.inbox.Read(c.fd, c.buf[k:], c.fds)
 		c.fds = fds
+		if n < len(c.buf)-k && len(fds) == had && !c.closing {
+			// All is read that was there, and more will be reported. (A read
+			// ends early behind bytes that brought descriptors, too.)
+			c.readable = false
+		}
 		if err == sys.ErrAgain {
 			c.readable = false
 			return
