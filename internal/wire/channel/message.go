@@ -113,7 +113,7 @@ func AppendResponseFixed(dst []byte, headLen, fields int) []byte {
 // ParseResponse splits the payload of a RESPONSE into the head (reason phrase
 // and fields, or text), the number of fields and the first body bytes. The
 // contents of the head are not checked here: they are the application's, see
-// Fields.Next and h1.ParseResponseText.
+// message.Response.
 func ParseResponse(payload []byte) (head []byte, fields int, body []byte, err error) {
 	if len(payload) < ResponseFixed {
 		return nil, 0, nil, ErrPayload
