@@ -185,7 +185,8 @@ func TestCanonicalUsesDst(t *testing.T) {
 
 func TestCanonicalAllocatesNothing(t *testing.T) {
 	dst := make([]byte, 0, 256)
-	for _, raw := range []string{"/", "/app/static/main.css", "/base葉path/", "/a/../b%20c/%E8%91%89", "/caf%E9", "/%zz", "/.."} {
+	for _, raw := range []string{"/", "/app/static/main.css", "/base葉path/", "/a/../b%20c/%E8%91%89", "/caf%E9",
+		"/%zz", "/.."} {
 		raw := []byte(raw)
 		if n := testing.AllocsPerRun(100, func() { Canonical(dst, raw) }); n != 0 {
 			t.Errorf("Canonical(%q) allocates %v times", raw, n)
@@ -258,7 +259,8 @@ func naive(raw string) string {
 	return "/" + strings.Join(out, "/")
 }
 
-// FuzzCanonical: results keep their promises, both ways to a result agree, and so does a third that takes no care of speed.
+// FuzzCanonical: results keep their promises, both ways to a result agree, and so does a third one, written
+// without a thought for speed.
 func FuzzCanonical(f *testing.F) {
 	for _, tt := range paths {
 		f.Add([]byte(tt.raw))

@@ -11,12 +11,13 @@ import (
 // changed copy that shares with the original all but the few parts on the way to the change, so that readers
 // of either need no lock, and a change costs about the same in a large dict as in a small one.
 //
-// It is a hash trie. While a dict is small its nodes lie side by side, found by a byte of the hash of each, the tags; beyond
-// that it is a branch into dicts, by five other bits of the hash. What a large dict costs more than a small one is not
-// instructions but waiting for memory: the branches on the way to one of 100 000 nodes are small enough together to
-// stay in the processor's caches, and the tags lead to the one node, a cache line, that may not be there.
+// It is a hash trie. While a dict is small its nodes lie side by side, found by a byte of the hash of each, the tags;
+// beyond that it is a branch into dicts, by five other bits of the hash. What a large dict costs more than a small one
+// is not instructions but waiting for memory: the branches on the way to one of 100 000 nodes are small enough
+// together to stay in the processor's caches, and the tags lead to the one node, a cache line, that may not be there.
 //
-// Hashes come from maphash with a secret seed: who may choose the names must not be able to choose such as meet in one place.
+// Hashes come from maphash with a secret seed: who may choose the names must not be able to choose such as
+// meet in one place. Should they meet nonetheless, the dict there grows beyond its tags.
 type dict[V, R any] struct {
 	branch *branch[V, R]
 	tags   uint64 // byte i is the tag of nodes[i]

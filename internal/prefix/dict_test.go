@@ -11,10 +11,13 @@ import (
 // TestDict changes a dict at random and compares it with a map, in sizes that make it branch and shrink
 // again; then with hashes of which many or all agree, as no seed makes them.
 func TestDict(t *testing.T) {
-	for _, mask := range []uint64{^uint64(0), 0xFF00_0000_0000_0000, 0x1F, 0} {
-		t.Run(fmt.Sprintf("mask=%x", mask), func(t *testing.T) {
+	for _, tt := range []struct {
+		mask uint64
+		keys int
+	}{{^uint64(0), 200}, {0x1F, 200}, {0xFF00_0000_0000_0000, 30}, {0, 30}} {
+		t.Run(fmt.Sprintf("mask=%x", tt.mask), func(t *testing.T) {
 			h := newHasher()
-			h.mask = mask
+			h.mask = tt.mask
 			rnd := rand.New(rand.NewPCG(3, 4))
 			var d dict[int, int]
 			want := map[string]int{}
@@ -23,7 +26,7 @@ func TestDict(t *testing.T) {
 			}
 			for step := range 20_000 {
 				// Waves: mostly additions, then mostly removals.
-				i := rnd.IntN(200)
+				i := rnd.IntN(tt.keys)
 				key := text(i)
 				if adding := step/1000%2 == 0; rnd.IntN(4) > 0 == adding {
 					n := node[int, int]{value: step}
@@ -65,8 +68,11 @@ func checkDict(t *testing.T, h hasher, d *dict[int, int], want map[string]int) {
 		if d.find(h, text) != n {
 			t.Fatalf("%q is listed and not found", text)
 		}
-		if d.find(h, append(text, 'y')) != nil || len(text) > 0 && !has(want, text[:len(text)-1]) && d.find(h, text[:len(text)-1]) != nil {
-			t.Fatalf("found what is only like %q", text)
+		if longer := append(text, 'y'); d.find(h, longer) != nil {
+			t.Fatalf("%q is not there, and found", longer)
+		}
+		if shorter := text[:max(1, len(text))-1]; (d.find(h, shorter) != nil) != has(want, shorter) {
+			t.Fatalf("%q is there: %v, and found otherwise", shorter, has(want, shorter))
 		}
 	}
 	if seen != len(want) {

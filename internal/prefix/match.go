@@ -152,6 +152,6 @@ func findName[V, R any](names *dict[V, R], h hasher, authority []byte) *node[V, 
 	return names.find(h, name)
 }
 
-// addrKey is what addresses are filed under. It does not tell a mapped IPv4 address, as a socket
-// for both families reports it, from a plain one, and knows no zones; no address at all is like "::", which Parse refuses.
+// addrKey is what addresses are filed under. It does not tell a mapped IPv4 address, as a socket for both families
+// reports it, from a plain one, and knows no zones. No address at all is like "::", which Parse refuses.
 func addrKey(a netip.Addr) [16]byte { return a.As16() }

@@ -10,8 +10,8 @@ import (
 // Match reads one node for each segment that it follows, and in a large table waits for memory each time: what it needs
 // lies together, 64 bytes if V is a pointer, and everything else behind the last field.
 type node[V, R any] struct {
-	size  uint16   // of the text
-	state state    //
+	size  uint16 // of the text
+	state state
 	head  [29]byte // of the text: a lower-case name, a 16-byte address, or a folded segment
 	tail  *chunk   // the rest of the text
 
@@ -99,7 +99,8 @@ func (n *node[V, R]) taken() bool { return n.state&(registered|reserved) != 0 }
 func (n *node[V, R]) needless() bool { return !n.taken() && n.kids == nil }
 
 // edit applies change to the node at path, which is folded, without its first slash, and ends in one if it is not
-// empty. n is the caller's own copy, and each node on the way to path becomes a new copy; those that hold nothing any more go.
+// empty. n is the caller's own copy, and each node on the way to path becomes a new copy; those that hold nothing
+// any more go.
 func (n *node[V, R]) edit(h hasher, path []byte, change func(*node[V, R])) {
 	if len(path) == 0 {
 		change(n)

@@ -60,10 +60,10 @@ func (k Kind) String() string {
 type Prefix struct {
 	Scheme Scheme
 	Kind   Kind
-	Host   string     // "+", "*", a lower-case name of A-labels, or an IP literal as in a URL ("192.0.2.1", "[2001:db8::1]")
-	Addr   netip.Addr // the address of an IPBound prefix, never IPv4-mapped
+	Host   string     // "+", "*", a lower-case name of A-labels, "192.0.2.1", or "[2001:db8::1]"
+	Addr   netip.Addr // of an IPBound prefix, never IPv4-mapped
 	Port   uint16     // 0 asks for a free port, see WithPort
-	Path   string     // canonical (see Canonical), in the case it was written in, starts and ends with a slash
+	Path   string     // canonical (see Canonical), in the case it was written in; starts and ends with a slash
 }
 
 // String returns the canonical text of p. Parse makes p of it again.

@@ -2,7 +2,8 @@ package prefix
 
 import "iter"
 
-// A radix is an immutable array of 65 536 pointers, one for each port, most of them nil. The zero radix holds only nils.
+// A radix is an immutable array of 65 536 pointers, one for each port, most of them nil. The zero radix holds
+// only nils. with returns a changed copy that shares all but three small pages with the original.
 type radix[T any] struct {
 	top *[64]*[32]*[32]*T // by the highest 6, the next 5 and the last 5 bits
 }

@@ -39,8 +39,8 @@ func given(t *testing.T, lines ...string) *machine {
 	return m
 }
 
-// wants checks who gets a request: the name of an application, or an outcome. to is "host/path" or "host/path at address"; the address is
-// 198.51.100.1 else. The scheme is http and the port 80.
+// wants checks who gets a request: the name of an application, or an outcome. to is "host/path" or "host/path at
+// address"; the address is 198.51.100.1 otherwise. The scheme is http and the port 80.
 func (m *machine) wants(to, who string) {
 	m.Helper()
 	url, at, ok := strings.Cut(to, " at ")
@@ -76,7 +76,8 @@ func TestMatchBuckets(t *testing.T) {
 	m.wants("other.com/vroot", "app1")
 }
 
-// Strong before explicit before IP-bound before weak; the first bucket with a match ends the search, whatever its length.
+// Strong before explicit before IP-bound before weak; the first bucket with a match ends the search, whatever the
+// length of that match.
 func TestMatchOrder(t *testing.T) {
 	m := given(t,
 		"register http://*:80/ as weak",
@@ -156,6 +157,17 @@ func TestMatchIgnoresCase(t *testing.T) {
 	m.wants("host/"+strings.Repeat("ж", MaxSegmentLength), "long")
 	m.wants("host/"+strings.Repeat("ж", MaxSegmentLength+1), "no path")
 	m.wants("host/"+strings.Repeat("Ж", 5000), "no path")
+}
+
+// Paths that Canonical would not return match something or nothing, and do no harm.
+func TestMatchOddPaths(t *testing.T) {
+	m := given(t, "register http://+:80/app/ as app", "register http://+:80/\uFFFD/ as replacement")
+	for path, want := range map[string]Outcome{"": NoPath, "app/": NoPath, "/\xFF": NoPath, "/App\xFF/": NoPath,
+		"/\xE8\x91": NoPath, "\x00": NoPath, "/app/\xFF": Matched} {
+		if v, o := m.Match(HTTP, 80, nil, netip.Addr{}, []byte(path)); o != want {
+			t.Errorf("%q: %q, %v", path, v, o)
+		}
+	}
 }
 
 // No prefix accepts the host: 400. Some does, and none the path: 404.
@@ -341,8 +353,8 @@ func TestConflicts(t *testing.T) {
 
 func TestRemove(t *testing.T) {
 	m := given(t, "register http://+:80/a/ as a", "register http://+:80/a/b/ as b", "reserve http://+:80/a/ for alice")
-	for _, url := range []string{"http://+:80/", "http://+:80/a/b/c/", "http://*:80/a/", "http://+:81/a/", "https://+:80/a/",
-		"http://name:80/a/", "http://192.0.2.1:80/a/", "http://+:0/a/"} {
+	for _, url := range []string{"http://+:80/", "http://+:80/a/b/c/", "http://*:80/a/", "http://+:81/a/",
+		"https://+:80/a/", "http://name:80/a/", "http://192.0.2.1:80/a/", "http://+:0/a/"} {
 		p := mustParse(t, url)
 		if v, ok := m.Unregister(p); ok || v != "" {
 			t.Errorf("removed %s: %q", url, v)
