@@ -192,6 +192,12 @@ func parsePath(s, path string) (canonicalPath, reason string) {
 	default:
 		return "", err.Error()
 	}
+	// The escapes of U+0080 to U+009F are no control bytes, but what they stand
+	// for is refused when it is written as it is, so that a prefix can be parsed
+	// again from its text.
+	if strings.ContainsFunc(string(c), unicode.IsControl) {
+		return "", "has an escaped control character"
+	}
 	// In a path that ends in a slash each segment has a slash behind it, and
 	// canonical takes that away with a dot segment, escaped or not.
 	if strings.Count(path, "/") != strings.Count(string(c), "/") {
