@@ -197,7 +197,7 @@ func (ps *Ports) apply(po *port) error {
 			opened++
 			continue
 		}
-		g, err := ps.openGroup(a, po.endpoint)
+		g, err := ps.openGroup(a, po)
 		if err != nil {
 			if optional(a, err) && len(addrs) > 1 {
 				continue // a machine without IPv6
@@ -234,10 +234,19 @@ func optional(a netip.Addr, err error) bool {
 		(errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL))
 }
 
-func (ps *Ports) openGroup(a netip.Addr, e *conn.Endpoint) (*group, error) {
+func (ps *Ports) openGroup(a netip.Addr, po *port) (*group, error) {
+	e := po.endpoint
 	ap := netip.AddrPortFrom(a, e.Port)
-	if err := sys.Probe(ap); err != nil {
-		return nil, err
+	// Between all addresses of a family and one of them our own socket is in
+	// the probe's way. A stranger that does not share its port is still an error
+	// of Listen.
+	ours := slices.ContainsFunc(po.groups, func(g *group) bool {
+		return g.addr.Is4() == a.Is4() && (g.addr.IsUnspecified() || a.IsUnspecified())
+	})
+	if !ours {
+		if err := sys.Probe(ap); err != nil {
+			return nil, err
+		}
 	}
 	g := &group{addr: a}
 	for _, u := range ps.units {
