@@ -120,7 +120,8 @@ is registered already stays registered.`,
 		tags: []tag{timeoutTag, {name: "value", value: "NUMBER|off", required: true, values: []string{"off"},
 			help: "seconds; for minsendrate bytes per second. off, or HTTP.SYS's number for it, means no limit"}},
 		short:    "Set a timeout of the machine",
-		long:     `It holds at once, also for connections that are open.`,
+		long: `It holds at once, also for connections that are open, from the next time that the timer starts there;
+requestqueuetimeout for queues that are made afterwards.`,
 		examples: []string{"httpsys add timeout timeouttype=idleconnectiontimeout value=60"},
 	},
 	{
