@@ -3,6 +3,7 @@ package h1
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -50,16 +51,26 @@ func chunkedBody() *Body {
 	return b
 }
 
+var eachDigit = func() string {
+	var s string
+	for _, size := range []string{"9", "a", "F", "1B", "2c", "3D", "4e", "5f", "67", "80"} {
+		n, _ := strconv.ParseInt(size, 16, 0)
+		s += size + "\r\n" + strings.Repeat("x", int(n)) + "\r\n"
+	}
+	return s + "0\r\n\r\n"
+}()
+
 var goodChunked = []struct{ why, in, content, trailers string }{
 	{"empty", "0\r\n\r\n", "", ""},
 	{"one chunk", "5\r\nhello\r\n0\r\n\r\n", "hello", ""},
 	{"several", "1\r\na\r\n2\r\nbc\r\n3\r\ndef\r\n0\r\n\r\n", "abcdef", ""},
 	{"hexadecimal in both cases", "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789", ""},
+	{"each digit", eachDigit, strings.Repeat("x", 9+0xa+0xF+0x1B+0x2c+0x3D+0x4e+0x5f+0x67+0x80), ""},
 	{"leading zeros", "0000000000000005\r\nhello\r\n000\r\n\r\n", "hello", ""},
 	{"content that looks like framing", "7\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n", "0\r\n\r\n\r\n", ""},
 	{"extension", "5;a\r\nhello\r\n0;b\r\n\r\n", "hello", ""},
 	{"extension with value", "5;a=b;c=d\r\nhello\r\n0\r\n\r\n", "hello", ""},
-	{"quoted value", "5;a=\"b;c\\\"d\\\\\t\xff\"\r\nhello\r\n0\r\n\r\n", "hello", ""},
+	{"quoted value", "5;a=\"b; c\\\"d\\\\\t\xff\"\r\nhello\r\n0\r\n\r\n", "hello", ""},
 	{"a trailer", "0\r\nA: b\r\n\r\n", "", "A: b\n"},
 	{"trailers", "5\r\nhello\r\n0\r\nA:  b \r\nc:\r\nA: d\r\n\r\n", "hello", "A: b\nc: \nA: d\n"},
 }
@@ -246,15 +257,24 @@ func TestTrailerLimits(t *testing.T) {
 			}
 		}
 	}
+	// What has no end is refused when the limit is reached.
+	var b Body
+	b.InitFraming(FramingChunked, 0, &Limits{Head: 50, Field: 50, Fields: 50})
+	in := []byte("0\r\n" + strings.Repeat("A: b\r\n", 20))
+	b.Next(in[:3])
+	for n := range 51 {
+		if _, k, _, err := b.Next(in[3 : 3+n]); k != 0 || (err != nil) != (n == 50) {
+			t.Errorf("%d bytes of trailers: %d, %v", n, k, err)
+		}
+	}
 	// The limits are those that the head was parsed with.
 	var p HeadParser
 	var r Request
-	in := []byte("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\n")
+	in = []byte("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\n")
 	l := &Limits{Head: 50, Field: 50, Target: 50, Fields: 5}
 	if _, err := p.Parse(in, &r, l); err != nil {
 		t.Fatal(err)
 	}
-	var b Body
 	if b.Init(&r); b.limits != l {
 		t.Error("Init takes other limits than the head had")
 	}
@@ -279,6 +299,10 @@ func TestBodyOfLength(t *testing.T) {
 	b.InitFraming(FramingLength, 5, nil)
 	if b.Next([]byte("he")); b.Remaining() != 3 || b.EOF() {
 		t.Errorf("%d remaining, want 3; complete at the end of the connection: %v", b.Remaining(), b.EOF())
+	}
+	b.InitFraming(FramingLength, 5, nil)
+	if data, n, done, err := b.Next([]byte("hello")); string(data) != "hello" || n != 5 || !done || err != nil {
+		t.Errorf("the end comes with the last byte: %q, %d, %v, %v", data, n, done, err)
 	}
 	for _, f := range []Framing{FramingNone, FramingLength} {
 		b.InitFraming(f, 0, nil)

@@ -71,6 +71,7 @@ func TestResponseHead(t *testing.T) {
 		// The body is still coming.
 		{"9112 7.1", "chunked", answer{200, "", "", -1}, FramingChunked, -1, added + "|Transfer-Encoding: chunked"},
 		{"9112 6.2", "of a known length", answer{200, "Content-Length: 5", "", -1}, FramingLength, 5, "Content-Length: 5|" + added},
+		{"9112 6.2", "of a known length of nothing", answer{200, "Content-Length: 0", "", -1}, FramingLength, 0, "Content-Length: 0|" + added},
 		{"9112 6.1", "not chunked for HTTP/1.0", answer{200, "", "1.0", -1}, FramingClose, -1, added + closed},
 		{"9112 6.1", "not even for one that keeps the connection", answer{200, "Content-Length: 5", "1.0", -1}, FramingLength, 5,
 			"Content-Length: 5|" + added + "|Connection: keep-alive"},
@@ -78,6 +79,8 @@ func TestResponseHead(t *testing.T) {
 		// No body, whatever the application sends.
 		{"9110 9.3.2", "HEAD says what GET would", answer{200, "Content-Length: 5", "HEAD", 0}, FramingNone, 5, "Content-Length: 5|" + added},
 		{"9110 9.3.2", "HEAD with the body of GET", answer{200, "", "HEAD", 5}, FramingNone, 5, added + "|Content-Length: 5"},
+		{"9110 9.3.2", "HEAD with the body of GET and its own length", answer{200, "Content-Length: 0", "HEAD", 5}, FramingNone, 0,
+			"Content-Length: 0|" + added},
 		{"9110 9.3.2", "HEAD without a body says nothing", answer{200, "", "HEAD", 0}, FramingNone, -1, added},
 		{"9110 9.3.2", "HEAD while the body is coming", answer{200, "", "HEAD", -1}, FramingNone, -1, added},
 		{"9110 9.3.2", "HEAD in HTTP/1.0", answer{200, "", "HEAD 1.0", -1}, FramingNone, -1, added + "|Connection: keep-alive"},
@@ -99,6 +102,7 @@ func TestResponseHead(t *testing.T) {
 		{"9110 15.2.2", "101", answer{101, "Connection: Upgrade|Upgrade: x|Content-Length: 0", "", -1}, FramingNone, -1,
 			"Connection: Upgrade|Upgrade: x|" + added},
 		{"9110 9.3.6", "CONNECT", answer{200, "Content-Length: 0|A: b", "CONNECT close", -1}, FramingNone, -1, "A: b|" + added},
+		{"9110 9.3.6", "only 2xx accepts a CONNECT", answer{300, "", "CONNECT", 0}, FramingLength, 0, added + "|Content-Length: 0" + closed},
 		{"9110 9.3.6", "CONNECT refused", answer{403, "", "CONNECT", 2}, FramingLength, 2, added + "|Content-Length: 2" + closed},
 
 		// What the application said itself.
@@ -118,6 +122,9 @@ func TestResponseHead(t *testing.T) {
 			tunnel := r.Status == 101 || x.Connect && r.Status < 300
 			if keep == strings.Contains(fields, "close") && !tunnel {
 				t.Errorf("keep-alive %v, but the head says %s", keep, fields)
+			}
+			if x.Connect && keep {
+				t.Error("no request follows a CONNECT")
 			}
 			// Go's client understands it so.
 			method := "GET"
@@ -150,6 +157,8 @@ func TestStatusLine(t *testing.T) {
 		{200, "Fine", "HTTP/1.1 200 Fine\r\n"},
 		{404, "", "HTTP/1.1 404 Not Found\r\n"},
 		{299, "", "HTTP/1.1 299 \r\n"},
+		{599, "", "HTTP/1.1 599 \r\n"},
+		{600, "", "HTTP/1.1 600 \r\n"},
 		{999, "", "HTTP/1.1 999 \r\n"},
 		{777, "Jackpot", "HTTP/1.1 777 Jackpot\r\n"},
 	} {

@@ -25,6 +25,7 @@ func TestResponseParser(t *testing.T) {
 		{"100", "", "HTTP/1.1 100 Continue\r\n\r\n", "100 framing=0 length=0 keep-alive"},
 		{"101", "", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "101 framing=0 length=0 keep-alive"},
 		{"to CONNECT", "CONNECT", "HTTP/1.1 200 OK\r\n\r\n", "200 framing=0 length=0 keep-alive"},
+		{"CONNECT answered with 300", "CONNECT", "HTTP/1.1 300 Multiple Choices\r\nContent-Length: 2\r\n\r\n", "300 framing=1 length=2 keep-alive"},
 		{"refused CONNECT", "CONNECT", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n", "403 framing=1 length=2 keep-alive"},
 	} {
 		x, _ := answer{status: 200, x: row.x}.parse(t)
@@ -52,6 +53,7 @@ func TestResponseParserRefuses(t *testing.T) {
 		want    error
 	}{
 		{"length and coding", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", ErrCodingLength},
+		{"length of nothing and coding", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n", ErrCodingLength},
 		{"another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", ErrCoding},
 		{"chunked twice", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", ErrCoding},
 		{"no HTTP", "SSH-2.0-x\r\n\r\n", message.ErrStatusLine},

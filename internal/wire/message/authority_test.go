@@ -20,6 +20,8 @@ func TestParseAuthority(t *testing.T) {
 		{"xn--bcher-kva.example", "xn--bcher-kva.example", false},
 		{"b%C3%BCcher.example:1", "b%C3%BCcher.example:1", true},
 		{"a_b~c!$&'()*+;=", "a_b~c!$&'()*+;=", false},
+		{"azAZ09.example:9", "azAZ09.example:9", true},
+		{"%aF%Af%09", "%aF%Af%09", false},
 		{"x:0", "x:0", true},
 		{"x:65535", "x:65535", true},
 		{"x:00080", "x:00080", true},
@@ -69,7 +71,7 @@ func TestParseAuthority(t *testing.T) {
 
 // The standard library's parser decides what an IPv6 address is.
 func TestIPv6AgreesWithNetip(t *testing.T) {
-	pieces := []string{"", ":", "::", "1", "ffff", "00001", "g", "192.0.2.1", "1.2.3", "256.1.1.1", "01.2.3.4", "."}
+	pieces := []string{"", ":", "::", "1", "ffff", "00001", "g", "255.0.2.1", "aF", "1.2.3", "256.1.1.1", "01.2.3.4", "."}
 	var try func(s string, depth int)
 	n := 0
 	check := func(s string) {

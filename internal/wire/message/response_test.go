@@ -64,12 +64,15 @@ func TestResponse(t *testing.T) {
 		{"nothing but a status", head{200, "", ""}, "200"},
 		{"a reason of its own", head{200, "Fine by me \xe9", ""}, "200 Fine by me \xe9"},
 		{"any three digits", head{999, "", ""}, "999"},
+		{"from 100 on", head{100, "", ""}, "100"},
 		{"order, spelling and duplicates are kept", head{200, "OK", "b\x001\x00A\x002\x00b\x003\x00"}, "200 OK |b: 1 |A: 2 |b: 3"},
 		{"an empty value, obs-text and TAB", head{200, "", "a\x00\x00b\x00\xff\tx\x00"}, "200 |a:  |b: \xff\tx"},
 		{"white space around a value is no part of it", head{200, "", "a\x00 \tx y\t \x00"}, "200 |a: x y"},
 		{"RFC 9110 8.6: a length", head{200, "", "a\x00b\x00content-LENGTH\x0012\x00"}, "200 |a: b |content-LENGTH: 12 length=12@1"},
 		{"RFC 9110 8.6: equal lengths become one", head{200, "", "Content-Length\x007\x00a\x00b\x00Content-Length\x007\x00"},
 			"200 |Content-Length: 7 |a: b length=7@0"},
+		{"RFC 9110 8.6: equal lengths of nothing", head{200, "", "Content-Length\x000\x00Content-Length\x0000\x00"},
+			"200 |Content-Length: 0 length=0@0"},
 		{"the daemon frames", head{200, "", "Transfer-Encoding\x00chunked\x00a\x00b\x00"}, "200 |a: b te=chunked"},
 		{"several codings are none", head{200, "", "Transfer-Encoding\x00chunked\x00Transfer-Encoding\x00chunked\x00"}, "200 te=(several)"},
 		{"fields about the connection are dropped",
@@ -117,6 +120,7 @@ func TestResponseRefused(t *testing.T) {
 		{"a sign", head{200, "", "Content-Length\x00+1\x00"}, ErrLength},
 		{"a list, even of equal ones", head{200, "", "Content-Length\x001, 1\x00"}, ErrLength},
 		{"2^63", head{200, "", "Content-Length\x009223372036854775808\x00"}, ErrLength},
+		{"differing lengths, the first 0", head{200, "", "Content-Length\x000\x00Content-Length\x002\x00"}, ErrLength},
 		{"differing lengths", head{200, "", "Content-Length\x001\x00Content-Length\x002\x00"}, ErrLength},
 		{"too many fields", head{200, "", strings.Repeat("a\x00b\x00", MaxFields+1)}, ErrFields},
 	} {
@@ -171,6 +175,11 @@ func TestTextFormRefused(t *testing.T) {
 		{"nothing at all", 0, "", ErrStatusLine},
 		{"another protocol", 0, "ICY/1.1 200 OK\r\n\r\n", ErrStatusLine},
 		{"HTTP/2", 0, "HTTP/2.0 200 OK\r\n\r\n", ErrStatusLine},
+		{"no minor version", 0, "HTTP/1./ 200 OK\r\n\r\n", ErrStatusLine},
+		{"no minor version", 0, "HTTP/1.: 200 OK\r\n\r\n", ErrStatusLine},
+		{"no space", 0, "HTTP/1.1200 OK\r\n\r\n", ErrStatusLine},
+		{"a letter in the status", 0, "HTTP/1.1 2x0 OK\r\n\r\n", ErrStatusLine},
+		{"a sign in the status", 0, "HTTP/1.1 +20 OK\r\n\r\n", ErrStatusLine},
 		{"no status", 0, "HTTP/1.1 OK and well\r\n\r\n", ErrStatusLine},
 		{"a status of two digits", 0, "HTTP/1.1 20 OK\r\n\r\n", ErrStatusLine},
 		{"a status of four digits", 0, "HTTP/1.1 2000\r\n\r\n", ErrStatusLine},
@@ -194,7 +203,7 @@ func TestTextFormRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %v", row.why, err, row.want)
 		}
 	}
-	for _, ok := range []string{"HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 200\r\n\r\n", "HTTP/1.1 200 \r\n\r\n"} {
+	for _, ok := range []string{"HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.9 200 OK\r\n\r\n", "HTTP/1.1 200\r\n\r\n", "HTTP/1.1 200 \r\n\r\n"} {
 		var r Response
 		if err := r.ParseText(200, []byte(ok)); err != nil {
 			t.Errorf("%q: %v", ok, err)
@@ -219,6 +228,7 @@ func TestParseTrailers(t *testing.T) {
 		{"framing", "transfer-encoding\x00chunked\x00", 1, ErrTrailerName},
 		{"routing", "Host\x00x\x00", 1, ErrTrailerName},
 		{"the announcement", "Trailer\x00x\x00", 1, ErrTrailerName},
+		{"as many as allowed", strings.Repeat("a\x00b\x00", MaxFields), MaxFields, nil},
 		{"too many by far", strings.Repeat("a\x00b\x00", MaxFields+1), MaxFields + 1, ErrFields},
 	} {
 		fields, err := ParseTrailers(channel.Fields{Block: []byte(row.block), Left: row.left}, nil)
@@ -229,6 +239,14 @@ func TestParseTrailers(t *testing.T) {
 	fields, _ := ParseTrailers(channel.Fields{Block: []byte("X\x00 y \x00"), Left: 1}, []Field{{}})
 	if len(fields) != 2 || string(fields[1].Name) != "X" || string(fields[1].Value) != "y" {
 		t.Errorf("appended %q", fields)
+	}
+}
+
+func TestInformational(t *testing.T) {
+	for status, want := range map[int]bool{100: true, 101: false, 103: true, 199: true, 200: false, 204: false, 304: false} {
+		if r := (&Response{Status: status}); r.Informational() != want {
+			t.Errorf("%d: informational %v", status, !want)
+		}
 	}
 }
 

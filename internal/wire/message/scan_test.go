@@ -122,7 +122,7 @@ func TestEqualFold(t *testing.T) {
 		b, s string
 		want bool
 	}{
-		{"Close", "close", true}, {"CLOSE", "close", true}, {"", "", true}, {"close", "closed", false},
+		{"Close", "close", true}, {"CLOSE", "close", true}, {"AZaz09", "azaz09", true}, {"", "", true}, {"close", "closed", false},
 		{"[", "{", false}, {"@", "`", false}, {"\u212aeep", "keep", false}, // KELVIN SIGN is no K here
 	} {
 		if got := EqualFold([]byte(row.b), row.s); got != row.want {
