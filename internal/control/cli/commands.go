@@ -119,7 +119,7 @@ is registered already stays registered.`,
 		verb: "add", object: "timeout", run: timeouts.add, rights: forAdmins,
 		tags: []tag{timeoutTag, {name: "value", value: "NUMBER|off", required: true, values: []string{"off"},
 			help: "seconds; for minsendrate bytes per second. off, or HTTP.SYS's number for it, means no limit"}},
-		short:    "Set a timeout of the machine",
+		short: "Set a timeout of the machine",
 		long: `It holds at once, also for connections that are open, from the next time that the timer starts there;
 requestqueuetimeout for queues that are made afterwards.`,
 		examples: []string{"httpsys add timeout timeouttype=idleconnectiontimeout value=60"},

@@ -237,7 +237,7 @@ func TestWhoMayCall(t *testing.T) {
 		"add iplisten":   `{"ipaddress":"192.0.2.1"}`, "delete iplisten": `{"ipaddress":"192.0.2.1"}`,
 	}
 	m := newMachine(t, empty())
-	m.machineState()
+	m.state = &control.State{}
 	for method := range methods {
 		if p, ok := params[method]; ok {
 			m.wantFault(alice, method, p, channel.AccessDenied, "only an administrator (root or service) may do this: "+method)
@@ -257,8 +257,6 @@ func TestWhoMayCall(t *testing.T) {
 		}
 	}
 }
-
-func (m *machine) machineState() { m.state = &control.State{} }
 
 func TestMalformedCalls(t *testing.T) {
 	m := newMachine(t, empty())
@@ -359,7 +357,7 @@ func TestDump(t *testing.T) {
 // Callers and changes at the same time: run with -race.
 func TestConcurrentUse(t *testing.T) {
 	m := newMachine(t, config.Initial())
-	m.machineState()
+	m.state = &control.State{}
 	done := make(chan bool)
 	for i := range 4 {
 		go func() {
