@@ -27,12 +27,16 @@ import (
 // DefaultDrain is how long requests may take to end when the daemon does.
 const DefaultDrain = 30 * time.Second
 
+// DefaultHello is how long an application may take to say HELLO.
+const DefaultHello = 10 * time.Second
+
 // Options of a daemon. Socket and Data are required.
 type Options struct {
 	Socket string        // path of the Unix socket
 	Data   string        // folder for what survives a restart
 	Loops  int           // event loops; 0: one a core that the process may use
 	Drain  time.Duration // bound of a clean end; 0: DefaultDrain
+	Hello  time.Duration // from connect to a complete HELLO; 0: DefaultHello
 	Out    io.Writer     // for the line that says the daemon is ready; nil: none
 	Log    io.Writer     // nil: none
 }
@@ -108,6 +112,9 @@ func Start(opt Options) (*Daemon, error) {
 	}
 	if opt.Drain == 0 {
 		opt.Drain = DefaultDrain
+	}
+	if opt.Hello == 0 {
+		opt.Hello = DefaultHello
 	}
 	if opt.Log == nil {
 		opt.Log = io.Discard

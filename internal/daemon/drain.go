@@ -24,7 +24,7 @@ func (d *Daemon) Shutdown() {
 		u.loop.Do(u.conns.Drain)
 	}
 	deadline := time.Now().Add(d.opt.Drain)
-	for d.connections() > 0 && time.Now().Before(deadline) {
+	for d.Connections() > 0 && time.Now().Before(deadline) {
 		time.Sleep(drainPeriod)
 	}
 
@@ -50,11 +50,20 @@ func (d *Daemon) Shutdown() {
 	d.store.Close()
 }
 
-// connections counts the open client connections.
-func (d *Daemon) connections() int {
+// Connections counts the open client connections.
+func (d *Daemon) Connections() int {
 	n := 0
 	for _, u := range d.units {
 		u.loop.Call(func() { n += u.conns.Connections() })
+	}
+	return n
+}
+
+// Exchanges counts the requests that are not over.
+func (d *Daemon) Exchanges() int {
+	n := 0
+	for _, u := range d.units {
+		u.loop.Call(func() { n += u.stage.Live() })
 	}
 	return n
 }

@@ -22,7 +22,6 @@ import (
 
 // Bounds of what one user may ask of the daemon.
 const (
-	helloTime       = 10 * time.Second // from connect to a complete HELLO
 	maxHello        = 64 << 10         // bytes of a HELLO
 	maxUserSessions = 1024             // sessions of a user other than root
 	maxProgram      = 64               // characters of a program's name
@@ -69,7 +68,7 @@ func (d *Daemon) greet(c *net.UnixConn) {
 		c.Close()
 		return
 	}
-	c.SetDeadline(time.Now().Add(helloTime))
+	c.SetDeadline(time.Now().Add(d.opt.Hello))
 	hello, fds, cerr := readHello(c)
 	switch {
 	case cerr == nil && hello.Role == channel.RoleSession:
