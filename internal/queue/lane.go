@@ -76,14 +76,14 @@ func (l *Lane[T]) offer(e *Entry[T]) bool {
 		if s == nil {
 			return false
 		}
-		if s.gone {
-			continue
-		}
+		s.ready = false
 		if s.taker.Take(e.Value) {
-			l.ready.push(s) // behind the others: in turn
+			if !s.gone {
+				s.ready = true
+				l.ready.push(s) // behind the others: in turn
+			}
 			return true
 		}
-		s.ready = false
 	}
 }
 
@@ -145,8 +145,15 @@ func (l *Lane[T]) Remove(e *Entry[T]) {
 // Join seats a worker. Call Ready when it has credit.
 func (l *Lane[T]) Join(t Taker[T]) *Seat[T] { return &Seat[T]{taker: t, lane: l} }
 
-// Leave ends the seat.
-func (s *Seat[T]) Leave() { s.gone = true }
+// Leave ends the seat. It is taken out of the ring at once: in a lane that no
+// request comes to, nobody else would ever do it.
+func (s *Seat[T]) Leave() {
+	s.gone = true
+	if s.ready {
+		s.ready = false
+		s.lane.ready.remove(s)
+	}
+}
 
 // Ready tells that the worker of s has credit. It takes one waiting entry, if
 // there is one, and reports whether it did: a worker with seats in several
@@ -217,6 +224,16 @@ func (r *ring[T]) push(s *Seat[T]) {
 	}
 	r.seats[(r.first+r.n)&(len(r.seats)-1)] = s
 	r.n++
+}
+
+// remove takes out s and keeps the order of the others.
+func (r *ring[T]) remove(s *Seat[T]) {
+	n := r.n
+	for range n {
+		if o := r.pop(); o != s {
+			r.push(o)
+		}
+	}
 }
 
 func (r *ring[T]) pop() *Seat[T] {
