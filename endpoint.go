@@ -75,7 +75,7 @@ func (e *endpoint) start(ctx context.Context) error {
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.kept = make(chan struct{})
 	e.ended = make(chan struct{})
-	sess, err := e.connect(ctx)
+	sess, err := e.connect(ctx, "")
 	if err != nil {
 		e.cancel()
 		return err
@@ -89,8 +89,9 @@ func (e *endpoint) start(ctx context.Context) error {
 	return nil
 }
 
-// connect makes a session with everything registered.
-func (e *endpoint) connect(ctx context.Context) (*session, error) {
+// connect makes a session with everything registered. news is to be logged
+// then.
+func (e *endpoint) connect(ctx context.Context, news string) (*session, error) {
 	s, err := openSession(ctx, e.srv.Socket)
 	if err != nil {
 		return nil, err
@@ -120,6 +121,9 @@ func (e *endpoint) connect(ctx context.Context) (*session, error) {
 		return nil, ErrServerClosed
 	}
 	e.sink.connected(s)
+	if news != "" {
+		e.logf("%s", news)
+	}
 	e.srv.registered(e.urls())
 	return s, nil
 }
@@ -167,7 +171,6 @@ func (e *endpoint) keep(s *session) {
 		if s = e.connectAgain(); s == nil {
 			return
 		}
-		e.logf("httpsys: registered again")
 	}
 }
 
@@ -183,7 +186,7 @@ func (e *endpoint) connectAgain() *session {
 		case <-e.ctx.Done():
 			return nil
 		}
-		s, err := e.connect(e.ctx)
+		s, err := e.connect(e.ctx, "httpsys: registered again")
 		if err == nil {
 			return s
 		}

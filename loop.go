@@ -41,6 +41,8 @@ type loop struct {
 	arrived uint64        // requests so far; the reader's
 	pending []*exchange   // of this read, not yet delivered; the reader's
 	drained chan struct{} // closed when GOAWAY is done and all is finished and sent
+	parted  chan struct{} // closed when the reader has ended
+	parting atomic.Bool   // we have shut our side down: the end that follows is in order
 
 	mu      sync.Mutex
 	streams streamTable
@@ -61,7 +63,7 @@ func openLoop(ctx context.Context, s *session, e *endpoint, i int) (*loop, error
 	if err != nil {
 		return nil, unreachable(s.path, err)
 	}
-	l := &loop{sess: s, e: e, conn: c.(*net.UnixConn), drained: make(chan struct{})}
+	l := &loop{sess: s, e: e, conn: c.(*net.UnixConn), drained: make(chan struct{}), parted: make(chan struct{})}
 	l.out.room.L = &l.mu
 	l.out.send = l.sendSome
 	if l.raw, err = l.conn.SyscallConn(); err != nil {
@@ -98,8 +100,11 @@ func openLoop(ctx context.Context, s *session, e *endpoint, i int) (*loop, error
 // call of RawConn.Read, whose function is called again whenever the socket has
 // become readable: the poller reports edges, so after a read that did not fill
 // the buffer the socket was empty, and the next byte is a new edge. This saves
-// the read that would only say EAGAIN, one system call in three.
+// the read that would only say EAGAIN, one system call in three. An end that
+// came together with the bytes is not seen so; it is no edge of its own. That
+// does no harm, as the session connection ends too, but when we expect it.
 func (l *loop) read() {
+	defer close(l.parted)
 	buf := make([]byte, readBuffer)
 	have := 0
 	var failure error
@@ -127,7 +132,7 @@ func (l *loop) read() {
 			if need > len(buf) {
 				buf = append(make([]byte, 0, need), buf[:have]...)[:need]
 			}
-			if !full {
+			if !full && !l.parting.Load() {
 				return false
 			}
 		}
@@ -135,7 +140,11 @@ func (l *loop) read() {
 	if failure == nil {
 		failure = err
 	}
-	l.sess.fail(failure)
+	if l.parting.Load() && failure == io.EOF {
+		l.close()
+	} else {
+		l.sess.fail(failure)
+	}
 }
 
 // frames handles the whole frames in b and says how many bytes they took. need
@@ -252,6 +261,12 @@ func (l *loop) goAway() {
 	}
 	l.mu.Unlock()
 	l.flush()
+}
+
+// part shuts our side down, when everything is sent.
+func (l *loop) part() {
+	l.parting.Store(true)
+	l.conn.CloseWrite()
 }
 
 // checkDrained says when nothing is left to do after GOAWAY; l.mu is held.

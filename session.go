@@ -314,20 +314,35 @@ func (s *session) fail(err error) {
 	}
 }
 
-// drain sends GOAWAY on every loop and waits until each has finished what it
-// had begun and what was on its way.
+// drain ends all loops in order: no more requests, everything finished and
+// sent, and the daemon has read it (docs/channel.md section 7).
 func (s *session) drain(ctx context.Context) error {
 	for _, l := range s.loops {
 		l.goAway()
 	}
 	for _, l := range s.loops {
-		select {
-		case <-l.drained:
-		case <-s.failed:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := s.await(ctx, l.drained); err != nil {
+			return err
 		}
+	}
+	for _, l := range s.loops {
+		l.part()
+	}
+	for _, l := range s.loops {
+		if err := s.await(ctx, l.parted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits for a step of drain. A session that has ended has taken it.
+func (s *session) await(ctx context.Context, step <-chan struct{}) error {
+	select {
+	case <-step:
+	case <-s.failed:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	return nil
 }

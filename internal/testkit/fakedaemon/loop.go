@@ -1,7 +1,9 @@
 package fakedaemon
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 
@@ -53,11 +55,19 @@ func (d *Daemon) serveLoop(c *net.UnixConn, r *frameReader, hello channel.HelloM
 	d.cond.Broadcast()
 	d.mu.Unlock()
 	d.wg.Go(l.write)
-	defer l.s.Close() // a session ends with any of its connections
+	inOrder := false
+	defer func() {
+		if !inOrder {
+			l.s.Close() // a session ends with any of its connections
+		}
+	}()
 	for {
 		had := len(r.buf)
 		h, payload, err := r.next()
 		if err != nil {
+			d.mu.Lock()
+			inOrder = errors.Is(err, io.EOF) && l.GoneAway
+			d.mu.Unlock()
 			l.close()
 			return
 		}
@@ -138,7 +148,7 @@ func (l *Loop) close() {
 	l.conn.Close()
 	for id, x := range l.streams {
 		x.lost = true
-		if !d.conf.Lenient && !d.stopped && !x.Cancelled {
+		if !d.conf.Lenient && !d.stopped && !x.Cancelled && !x.opaque {
 			d.t.Errorf("stream %d was not ended by the application", id)
 		}
 	}
