@@ -57,8 +57,8 @@ type Loop struct {
 
 	stopping atomic.Bool
 
-	dateSecond int64
-	date       []byte
+	date      []byte
+	dateUntil int64 // Now from which on date is not right any more
 }
 
 // New makes a loop.
@@ -124,9 +124,11 @@ func (l *Loop) Now() int64 { return l.now }
 // Date is the current time as an HTTP field line, "Date: …\r\n"
 // (RFC 9110 5.6.7). It is valid until the end of the turn.
 func (l *Loop) Date() []byte {
-	now := l.started.Add(time.Duration(l.now) * time.Millisecond)
-	if s := now.Unix(); s != l.dateSecond || l.date == nil {
-		l.dateSecond = s
+	if l.now >= l.dateUntil {
+		// The clock on the wall is asked each second: it may be set, and the
+		// monotonic one stands still while the machine sleeps.
+		now := time.Now()
+		l.dateUntil = l.now + 1000 - int64(now.Nanosecond()/1e6)
 		l.date = now.UTC().AppendFormat(l.date[:0], "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 	}
 	return l.date
@@ -149,12 +151,11 @@ func (l *Loop) Do(f func()) bool {
 		return false
 	}
 	l.mail = append(l.mail, f)
-	first := len(l.mail) == 1
 	l.pending.Store(true)
-	l.mu.Unlock()
-	if first {
-		sys.Signal(l.wake)
+	if len(l.mail) == 1 {
+		sys.Signal(l.wake) // under the lock: Run closes wake after it
 	}
+	l.mu.Unlock()
 	return true
 }
 
@@ -172,8 +173,11 @@ func (l *Loop) Call(f func()) bool {
 // Stop makes Run return after the present turn.
 func (l *Loop) Stop() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return
+	}
 	l.stopped = true
-	l.mu.Unlock()
 	l.stopping.Store(true)
 	sys.Signal(l.wake)
 }

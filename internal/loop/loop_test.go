@@ -2,7 +2,13 @@ package loop
 
 import (
 	"math/rand/v2"
+	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/httpsys/httpsys/internal/sys"
 )
 
 type recorder struct {
@@ -165,5 +171,66 @@ func TestDoRunsOnTheLoop(t *testing.T) {
 	<-done
 	if l.Do(func() {}) {
 		t.Fatal("Do accepted by a stopped loop")
+	}
+}
+
+// Nobody may touch the eventfd of a loop that has ended: its number may belong
+// to somebody's socket by then.
+func TestNothingIsWrittenToTheDescriptorsOfAnEndedLoop(t *testing.T) {
+	for range 200 {
+		l, err := New(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() { l.Run(); close(done) }()
+		var others sync.WaitGroup
+		for range 4 {
+			others.Go(func() {
+				for l.Do(func() {}) {
+				}
+			})
+			others.Go(l.Stop)
+		}
+		<-done
+		// The next descriptor gets the number of wake or of epoll.
+		var taken []int
+		for range 2 {
+			fd, err := sys.NewEvent()
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken = append(taken, fd)
+		}
+		others.Wait()
+		for _, fd := range taken {
+			if n, err := unix.Read(fd, make([]byte, 8)); err != unix.EAGAIN {
+				t.Fatalf("somebody wrote to descriptor %d: %d, %v", fd, n, err)
+			}
+			sys.Close(fd)
+		}
+	}
+}
+
+func TestDate(t *testing.T) {
+	l, err := New(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Stop()
+	for _, ahead := range []int64{0, 999, 1000, 5000} {
+		l.now += ahead
+		before := time.Now().Truncate(time.Second)
+		text := string(l.Date())
+		got, err := time.Parse("Date: "+time.RFC1123+"\r\n", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if late := before.Sub(got); late > time.Second || late < -time.Second {
+			t.Errorf("%q at %v", text, before)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { l.now += 1000; l.Date() }); n != 0 {
+		t.Errorf("%v allocations for a date", n)
 	}
 }
