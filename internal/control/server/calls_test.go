@@ -61,6 +61,21 @@ func TestURLACL(t *testing.T) {
 	show(`{"urlacl":[` + apples + `]}`)
 }
 
+// Whoever edits the file may spell a prefix in another way than we do.
+func TestURLACLInOtherWords(t *testing.T) {
+	m := newMachine(t, reserved(t, "http://ÄPFEL.example:8080/%61pp/ user=alice"))
+	const url = `"http://xn--pfel-koa.example:8080/app/"`
+	want := `{"urlacl":[{"url":` + url + `,"grants":[{"user":"alice","listen":true,"delegate":false}]}]}`
+	if got := m.must(root, "show urlacl", `{"url":`+url+`}`); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	m.must(root, "update urlacl", `{"url":`+url+`,"grants":[{"user":"bob","listen":true}]}`)
+	m.must(root, "delete urlacl", `{"url":`+url+`}`)
+	if len(m.saved.URLACL) != 0 {
+		t.Errorf("saved: %v", m.saved.URLACL)
+	}
+}
+
 func TestURLACLFaults(t *testing.T) {
 	const alice = `"grants":[{"user":"alice","listen":true}]`
 	tests := []struct {
@@ -124,6 +139,9 @@ func TestNothingHappensUnsaved(t *testing.T) {
 	}
 	if fault := m.MayRegister(bob, parseURL(t, app)); fault == nil {
 		t.Error("the update took effect")
+	}
+	if got := m.must(nobody, "show timeout", ``); strings.Contains(got, `"set":true`) {
+		t.Errorf("a timeout that was not saved is shown: %s", got)
 	}
 	if fault := m.MayRegister(bob, parseURL(t, "http://+:8080/new/")); fault != nil {
 		t.Errorf("the reservation that was not made has an effect: %v", fault)
