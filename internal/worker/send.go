@@ -126,19 +126,44 @@ func (c *Channel) Room() int {
 // Data implements exchange.Worker.
 func (c *Channel) Data(x *exchange.Exchange, b []byte, end bool) {
 	for len(b) > maxData {
-		c.out = channel.AppendFrame(c.out, channel.Data, 0, x.Stream, 0, b[:maxData])
+		c.data(x.Stream, 0, b[:maxData])
 		b = b[maxData:]
 	}
 	flags := channel.Flags(0)
 	if end {
 		flags = channel.FlagEnd
 	}
-	c.out = channel.AppendFrame(c.out, channel.Data, flags, x.Stream, 0, b)
-	c.wrote()
+	c.data(x.Stream, flags, b)
 }
 
-// maxData is the longest DATA frame that we send.
-const maxData = 64 << 10
+const (
+	// maxData is the longest DATA frame that we send.
+	maxData = 64 << 10
+	// direct is from where on a piece of a body is written at once, from where
+	// it was read: a system call is cheaper than to copy it.
+	direct = 8 << 10
+)
+
+func (c *Channel) data(n uint32, flags channel.Flags, b []byte) {
+	c.out = channel.AppendHeader(c.out, channel.Header{Length: uint32(len(b)), Stream: n, Type: channel.Data, Flags: flags})
+	if len(b) < direct || c.dead {
+		c.out = append(c.out, b...)
+		c.wrote()
+		return
+	}
+	pending := c.unsent()
+	sent, err := sys.Write3(c.fd, c.out[c.outAt:], b, nil, false)
+	if err != nil { // the end of the turn finds out whether it is serious
+		sent = 0
+	}
+	c.outAt += min(sent, pending)
+	c.out = append(c.out, b[max(sent-pending, 0):]...)
+	if c.outAt == len(c.out) {
+		c.out, c.outAt = c.out[:0], 0
+		return
+	}
+	c.wrote()
+}
 
 // Trailers implements exchange.Worker.
 func (c *Channel) Trailers(x *exchange.Exchange, fields []message.Field) {
