@@ -20,7 +20,8 @@ type Exchange struct {
 // changed; for FramingLength it is what must be sent, and the
 // caller holds the application to it. Without keepAlive the connection is
 // closed behind this response. The steps are those of RFC 9112 6.3.
-func Frame(x Exchange, r *message.Response, bodyComplete bool, bodyLen int64) (f Framing, length int64, keepAlive bool) {
+func Frame(x Exchange, r *message.Response, bodyComplete bool, bodyLen int64) (
+	f Framing, length int64, keepAlive bool) {
 	keepAlive = x.KeepAlive && !r.Close
 
 	// 1. Never a body: HEAD, 1xx, 204, 304. HEAD says the length that GET would

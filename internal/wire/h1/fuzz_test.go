@@ -55,7 +55,7 @@ func FuzzRequest(f *testing.F) {
 			}
 			gotN, got, err := parseGrowing(t, in, l, int(uint(cut)%uint(len(in)+1)))
 			same("in two reads", gotN, got, err)
-			if len(in) <= 1000 {
+			if len(in) <= 300 {
 				gotN, got, err = parseGrowing(t, in, l, everyByte(in)...)
 				same("byte by byte", gotN, got, err)
 			}
@@ -200,7 +200,7 @@ func FuzzBody(f *testing.F) {
 			b := body()
 			c, tr, k, err := readBody(t, b, in, int(uint(cut)%uint(len(in)+1)))
 			same("in two reads", b, c, tr, k, err)
-			if len(in) <= 1000 {
+			if len(in) <= 300 {
 				b = body()
 				c, tr, k, err = readBody(t, b, in, everyByte(in)...)
 				same("byte by byte", b, c, tr, k, err)
