@@ -77,8 +77,14 @@ func (c *http1) data(headBytes, body []byte, end bool) {
 	var tail []byte
 	switch c.framing {
 	case h1.FramingLength:
-		if int64(len(body)) > c.length || end && int64(len(body)) < c.length {
-			c.abort() // the application and its Content-Length disagree
+		if n := int64(len(body)); n > c.length || end && n < c.length {
+			// The application and its Content-Length disagree. The client must not
+			// take for complete what it gets.
+			if n > c.length {
+				body = nil
+			}
+			c.write(headBytes, body, nil, false)
+			c.abort()
 			return
 		}
 		c.length -= int64(len(body))
@@ -197,14 +203,16 @@ func (c *http1) Abort() {
 }
 
 // abort cuts the response. Where a length or chunks say how long it should
-// have been, an orderly end of the connection is clear enough and loses nothing
-// of what is on its way; else only a reset tells the client.
+// have been, an orderly end of the connection behind what is there is clear
+// enough; else only a reset tells the client.
 func (c *http1) abort() {
 	if c.framing == h1.FramingClose {
 		c.reset()
 		return
 	}
-	c.close()
+	c.gone()
+	c.keepAlive, c.closeSoon = false, true
+	c.settle()
 }
 
 // ReadMore implements exchange.Client.

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +19,7 @@ import (
 
 // Conn is one connection to the daemon's socket, on which frames go and come.
 type Conn struct {
-	t   testing.TB
+	t   *current
 	c   *net.UnixConn
 	buf []byte // received and not returned yet
 }

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +18,7 @@ import (
 
 // Client is a TCP connection to a port of the daemon.
 type Client struct {
-	t testing.TB
+	t *current
 	c *net.TCPConn
 	r *bufio.Reader
 }

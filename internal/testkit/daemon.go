@@ -33,7 +33,7 @@ type Options struct {
 // Daemon is a daemon in this process.
 type Daemon struct {
 	*daemon.Daemon
-	t      testing.TB
+	t      *current
 	Socket string
 	Data   string
 	Log    Log
@@ -52,7 +52,7 @@ func Start(t testing.TB, opt Options) *Daemon {
 		opt.Drain = 5 * time.Second
 	}
 	dir := Dir(t)
-	d := &Daemon{t: t, Socket: filepath.Join(dir, "s"), Data: filepath.Join(dir, "data"), busy: opt.Busy}
+	d := &Daemon{t: &current{t}, Socket: filepath.Join(dir, "s"), Data: filepath.Join(dir, "data"), busy: opt.Busy}
 	if opt.Config != "" {
 		if err := os.MkdirAll(d.Data, 0o700); err != nil {
 			t.Fatal(err)
@@ -78,6 +78,22 @@ func Start(t testing.TB, opt Options) *Daemon {
 		}
 	})
 	return d
+}
+
+// current is the test that runs now: the one that started the daemon, or a
+// subtest of it.
+type current struct{ testing.TB }
+
+// Run runs a subtest with the same daemon and applications: their verbs fail
+// the subtest, and what it makes ends with it.
+func (d *Daemon) Run(name string, f func(t *testing.T)) {
+	d.t.Helper()
+	outer := d.t.TB
+	outer.(*testing.T).Run(name, func(t *testing.T) {
+		d.t.TB = t
+		t.Cleanup(func() { d.t.TB = outer })
+		f(t)
+	})
 }
 
 // Dir makes a folder with a short path, as sockets need, into which other
