@@ -239,6 +239,9 @@ func (c *Channel) response(x *exchange.Exchange, h channel.Header, payload []byt
 		}
 	}
 	if h.Flags&channel.FlagText != 0 {
+		if fields != 0 {
+			return channel.ErrPayload
+		}
 		err = r.ParseText(int(h.Value), head)
 	} else {
 		err = r.ParseBinary(int(h.Value), head, fields)

@@ -18,7 +18,9 @@ const firstFreePort = 1024
 // MayRegister says why peer may not register p, or nil if it may. The right
 // comes from the longest reservation that is p or above it, in the same bucket
 // (strong wildcard, host name, address, weak wildcard) of the same port; without
-// one, from the port alone. Administrators may register everything.
+// one, from the port alone: but then a strong wildcard, which takes requests
+// from all weaker buckets, must not take any that are reserved there for
+// others. Administrators may register everything.
 //
 // A prefix that asks for a free port (port 0) is always allowed here: ask
 // again with the port that it got.
@@ -29,7 +31,7 @@ func (s *Server) MayRegister(peer Peer, p prefix.Prefix) *channel.Error {
 	at, grants, reserved := s.covering(p)
 	if !reserved {
 		if p.Port >= firstFreePort {
-			return nil
+			return s.takesFromOthers(peer, p)
 		}
 		return errorf(channel.AccessDenied, "%s may not register %s: ports below %d need a reservation; an administrator must run: %s",
 			peer, p, firstFreePort, control.ShellLine("httpsys", "add", "urlacl", "url="+p.String(), userArg(peer)))
@@ -45,6 +47,41 @@ func (s *Server) MayRegister(peer Peer, p prefix.Prefix) *channel.Error {
 	}
 	return errorf(channel.AccessDenied, "%s may not register %s: %s is reserved for %s; an administrator must run: %s",
 		peer, p, at, describe(grants), s.remedy(at, p, grants, peer))
+}
+
+// takesFromOthers refuses a strong wildcard that nobody has reserved, if it
+// would take requests that a reservation in a weaker bucket keeps for others.
+// (On HTTP.SYS the question does not come up: there every registration needs a
+// reservation.)
+func (s *Server) takesFromOthers(peer Peer, p prefix.Prefix) *channel.Error {
+	if p.Kind != prefix.Strong {
+		return nil
+	}
+	s.mu.Lock()
+	entries := s.state.URLACL // replaced, never changed in place
+	s.mu.Unlock()
+	who := newAccount(peer)
+	for _, e := range entries {
+		q, err := prefix.Parse(e.URL)
+		if err != nil || q.Kind == prefix.Strong || q.Port != p.Port || !overlap(p.Path, q.Path) {
+			continue
+		}
+		if allowed, denied := who.may(e.Grants, listen); !allowed || denied {
+			return errorf(channel.AccessDenied,
+				"%s may not register %s: it would take requests from %s, which is reserved for %s; an administrator must run: %s",
+				peer, p, q, describe(e.Grants), control.ShellLine("httpsys", "add", "urlacl", "url="+p.String(), userArg(peer)))
+		}
+	}
+	return nil
+}
+
+// overlap says whether one path is above the other, or they are the same.
+// Case does not matter, as in all comparing of prefixes.
+func overlap(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	return strings.HasPrefix(strings.ToLower(b), strings.ToLower(a))
 }
 
 // mayReserve says why peer may not make, change or remove the reservation p:

@@ -50,6 +50,7 @@ func TestMayRegister(t *testing.T) {
 		"http://shop.example:8080/ user=bob",
 		"http://192.0.2.1:8080/ user=carol",
 		"http://*:8080/app/ user=root",
+		"http://shop.example:8090/a/ user=alice",
 	))
 	tests := []struct {
 		url     string
@@ -69,7 +70,12 @@ func TestMayRegister(t *testing.T) {
 		{"http://*:80/", nil, "another bucket, where nothing is reserved, below 1024"},
 		{"http://www.example:1023/", nil, "the last of the low ports"},
 		{"http://www.example:1024/", []Peer{alice, bob, carol, nobody}, "the first of the others"},
-		{"http://+:8080/", []Peer{alice, bob, carol, nobody}, "above a reservation nothing is reserved"},
+		{"http://+:8080/", nil, "it would take requests from names and addresses that are reserved for several"},
+		{"http://+:8090/", []Peer{alice}, "it would take requests from a name that is reserved"},
+		{"http://+:8090/A/x/", []Peer{alice}, "a part of them"},
+		{"http://+:8090/b/", []Peer{alice, bob, carol, nobody}, "beside a reservation nothing is reserved"},
+		{"http://other.example:8090/a/", []Peer{alice, bob, carol, nobody}, "another host name takes nothing from the reserved one"},
+		{"http://*:8090/a/", []Peer{alice, bob, carol, nobody}, "the weak wildcard takes nothing from anybody"},
 		{"http://+:8080/app/x/", []Peer{alice}, "reserved on a high port"},
 		{"http://shop.example:8080/app/", []Peer{bob}, "a host name is a bucket of its own"},
 		{"http://SHOP.example:8080/", []Peer{bob}, "host names are compared without regard to case"},
