@@ -5,6 +5,7 @@ import (
 
 	"github.com/httpsys/httpsys/internal/loop"
 	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/tlsio"
 )
 
 // Conn is one client connection: its socket, what was read and not used yet,
@@ -24,6 +25,7 @@ type Conn struct {
 	proto protocol
 	http1 http1 // proto, unless the client speaks something else
 
+	tls   *tlsio.Conn // nil: plain text
 	timer loop.Timer
 	in    []byte // received and not used yet; nil if nothing
 	out   *outbox
@@ -86,6 +88,11 @@ func (c *Conn) Ready(events uint32) {
 	if c.closed {
 		return
 	}
+	if c.shaking() != nil {
+		c.peerClosed = c.peerClosed || events&sys.PeerClosed != 0
+		c.tls.Wake()
+		return
+	}
 	if events&(sys.Failed|sys.Hangup) != 0 {
 		c.close()
 		return
@@ -99,6 +106,9 @@ func (c *Conn) Ready(events uint32) {
 	if events&(sys.Readable|sys.PeerClosed) != 0 {
 		c.readable = true
 		c.peerClosed = c.peerClosed || events&sys.PeerClosed != 0
+		if c.tls != nil {
+			c.tls.Ready(c.peerClosed)
+		}
 		c.pump()
 	}
 }
@@ -128,7 +138,11 @@ func (c *Conn) close() {
 	}
 	c.closed = true
 	c.s.Loop.ReleaseTimer(&c.timer)
-	c.s.Loop.Close(c.fd)
+	if c.shaking() != nil {
+		c.s.Loop.Unwatch(c.fd) // handshakeDone closes it
+	} else {
+		c.s.Loop.Close(c.fd)
+	}
 	c.endpoint.Connections.Add(-1)
 	c.unlink()
 	c.keep(nil)
@@ -151,6 +165,7 @@ func (c *Conn) linger() {
 	if c.closed || c.lingering {
 		return
 	}
+	c.closeNotify()
 	if c.peerClosed {
 		c.close()
 		return
@@ -166,7 +181,7 @@ func (c *Conn) linger() {
 
 func (c *Conn) closeIfIdle() {
 	if c.proto.idle() && c.out == nil && len(c.in) == 0 && !c.readable {
-		c.close()
+		c.bye()
 	}
 }
 

@@ -62,7 +62,7 @@ func (c *http1) gone() {
 // finish closes after the last response was sent.
 func (c *http1) finish() {
 	if c.clean() {
-		c.close()
+		c.bye()
 		return
 	}
 	c.linger()
@@ -107,6 +107,7 @@ func (c *http1) settle() {
 	switch {
 	case c.state == opaque && c.shutSoon:
 		c.shutSoon = false
+		c.closeNotify()
 		sys.ShutdownWrite(c.fd)
 		c.arm()
 	case c.closeSoon && c.x == nil:

@@ -105,11 +105,15 @@ func (c *http1) process(b []byte) []byte {
 			}
 			data, n, done, err := c.body.Next(b[:min(len(b), room)])
 			if n == 0 && !done && err == nil && len(b) > room {
-				// Only a trailer section needs more than that before it moves.
+				// Only a trailer section needs more than that before it moves; it takes
+				// nothing from the window.
 				data, n, done, err = c.body.Next(b)
 			}
 			b = b[n:]
 			c.received += int64(len(data))
+			if n > 0 {
+				c.expect = false // a client that has begun does not wait, and will end
+			}
 			switch {
 			case c.tooLong():
 				c.tooLarge()
@@ -153,20 +157,13 @@ func (c *http1) process(b []byte) []byte {
 	return nil
 }
 
-// room is how many bytes of a body can be passed on. Less than minRoom is
-// none: the application gives back its window by halves (docs/channel.md
-// section 6), so more comes, and the framing of chunks always fits.
+// room is how many bytes of a body can be passed on.
 func (c *http1) room() int {
 	if c.x == nil {
 		return 0
 	}
-	if n := c.x.Room(); n >= minRoom {
-		return n
-	}
-	return 0
+	return c.x.Room()
 }
-
-const minRoom = channel.MinWindow / 4
 
 // pass gives a piece of the body to the exchange.
 func (c *http1) pass(data []byte, done bool) {
@@ -179,7 +176,7 @@ func (c *http1) pass(data []byte, done bool) {
 		c.x.RequestBody(data, done)
 	}
 	if done {
-		c.state, c.expect = wait, false
+		c.state = wait
 	}
 	c.arm()
 }

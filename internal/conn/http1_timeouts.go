@@ -62,7 +62,7 @@ func (c *http1) waitsFor() waits {
 		return forHead
 	case c.state == head:
 		return forRequest
-	case c.state == content && c.room() > 0:
+	case c.state == content && !c.expect && c.room() > 0:
 		return forBody
 	case c.state == drain:
 		return forDrain
@@ -76,7 +76,7 @@ func (c *http1) expire() {
 	c.waits = forNothing
 	switch w {
 	case forRequest, forDrain:
-		c.close()
+		c.bye()
 	case forHead:
 		c.keepAlive, c.garbled = false, true
 		c.body = h1.Body{}

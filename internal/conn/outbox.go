@@ -1,6 +1,10 @@
 package conn
 
-import "github.com/httpsys/httpsys/internal/sys"
+import (
+	"slices"
+
+	"github.com/httpsys/httpsys/internal/sys"
+)
 
 // outbox is what the socket of a connection has not taken yet: bytes and
 // pieces of files, in order. A connection has one only as long as it is not
@@ -18,7 +22,8 @@ type segment struct {
 	fd     int
 	offset int64
 	length int64
-	cost   int // of the file in the window
+	cost   int  // of the file in the window
+	sealed bool // buf is records of TLS; without it, on a connection with TLS, plain text
 }
 
 // append copies b to the end.
@@ -26,7 +31,7 @@ func (o *outbox) append(p *pool, b []byte) {
 	o.bytes += len(b)
 	for len(b) > 0 {
 		var last *segment
-		if n := len(o.segments); n > 0 && o.segments[n-1].fd < 0 {
+		if n := len(o.segments); n > 0 && o.segments[n-1].fd < 0 && !o.segments[n-1].sealed {
 			last = &o.segments[n-1]
 		}
 		if last == nil || len(last.buf) == cap(last.buf) {
@@ -36,6 +41,22 @@ func (o *outbox) append(p *pool, b []byte) {
 		n := min(len(b), cap(last.buf)-len(last.buf))
 		last.buf = append(last.buf, b[:n]...)
 		b = b[n:]
+	}
+}
+
+// seal adds records, behind those that are there and before all plain text:
+// records are sent in the order in which they were made.
+func (o *outbox) seal(p *pool, records []byte) {
+	at := 0
+	for at < len(o.segments) && o.segments[at].sealed {
+		at++
+	}
+	o.bytes += len(records)
+	for ; len(records) > 0; at++ {
+		buf := p.get(len(records))
+		n := min(len(records), cap(buf))
+		o.segments = slices.Insert(o.segments, at, segment{fd: -1, buf: append(buf, records[:n]...), sealed: true})
+		records = records[n:]
 	}
 }
 

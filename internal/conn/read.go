@@ -17,9 +17,11 @@ func (c *Conn) pump() {
 			}
 			return
 		}
-		n, err := sys.Read(c.fd, c.s.buf)
+		n, err := c.receive(c.s.buf)
+		if c.closed {
+			return
+		}
 		if err == sys.ErrAgain {
-			c.readable = false
 			continue
 		}
 		if err != nil {
@@ -34,9 +36,6 @@ func (c *Conn) pump() {
 			}
 			c.proto.eof()
 			return
-		}
-		if n < len(c.s.buf) && !c.peerClosed {
-			c.readable = false // edge triggered: more will be reported
 		}
 		c.input(c.s.buf[:n])
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/httpsys/httpsys/internal/loop"
 	"github.com/httpsys/httpsys/internal/prefix"
 	"github.com/httpsys/httpsys/internal/sys"
+	"github.com/httpsys/httpsys/internal/tlsio"
 	"github.com/httpsys/httpsys/internal/wire/h1"
 )
 
@@ -25,10 +26,12 @@ var serverLine = []byte("Server: " + ServerName + "\r\n")
 type Server struct {
 	Loop  *loop.Loop
 	Stage *exchange.Stage
+	TLS   *tlsio.Server // for https ports
 
 	limits   limits
 	buf      []byte     // what is being read
 	scratch  []byte     // what is being written
+	sealed   []byte     // records that are being made
 	req      h1.Request // being parsed
 	pool     pool
 	dirty    []*Conn // with something to send at the end of the turn
@@ -94,7 +97,11 @@ func (s *Server) Accept(fd int, remote netip.AddrPort, e *Endpoint) {
 	}
 	e.Connections.Add(1)
 	c.link()
-	c.http1.arm()
+	if e.Scheme == prefix.HTTPS {
+		c.startTLS()
+	} else {
+		c.http1.arm()
+	}
 }
 
 // Drain lets the connections end: idle ones now, the others after their

@@ -36,6 +36,13 @@ func (c *Conn) write(a, b, d []byte, last bool) {
 		}
 		return
 	}
+	if c.tls != nil {
+		if !c.writeTLS(a, b, d) {
+			return
+		}
+		c.proto.settle()
+		return
+	}
 	var n int
 	var err error
 	if total > 0 {
@@ -76,6 +83,10 @@ func (c *Conn) outbox() *outbox {
 // flush sends what the socket takes.
 func (c *Conn) flush() {
 	if c.out == nil {
+		return
+	}
+	if c.tls != nil {
+		c.flushTLS()
 		return
 	}
 	files := int64(sendFileTurn)

@@ -21,6 +21,7 @@ import (
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/loop"
 	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/tlsio"
 	"github.com/httpsys/httpsys/internal/worker"
 )
 
@@ -51,6 +52,7 @@ type Daemon struct {
 	table   prefix.Table[*exchange.Registration, *server.Reservation]
 	ports   *accept.Ports
 	units   []*unit
+	tls     *tlsio.Server // nil: https prefixes cannot be registered
 	socket  net.Listener
 
 	mu       sync.Mutex
@@ -182,6 +184,7 @@ func (d *Daemon) newUnit(i int) (*unit, error) {
 	u.stage = exchange.NewStage(i, &d.table, l.Now)
 	u.stage.OnWait = u.wake
 	u.conns = conn.NewServer(l, u.stage, d.opt.Loops)
+	u.conns.TLS = d.tls
 	u.shared = worker.NewShared(l, u.stage)
 	return u, nil
 }

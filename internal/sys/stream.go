@@ -98,6 +98,17 @@ func SendFile(sock, file int, off int64, n int) (int, error) {
 	}
 }
 
+// ReadFile reads from a file at an offset. The call may read a disk, so the
+// scheduler is told.
+func ReadFile(file int, b []byte, off int64) (int, error) {
+	for {
+		n, err := unix.Pread(file, b, off)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
 // ShutdownWrite ends the sending direction: the peer reads an end of stream.
 func ShutdownWrite(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
 

@@ -1,0 +1,157 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/httpsys/httpsys"
+	"github.com/httpsys/httpsys/internal/tlsio"
+)
+
+// fixedBinding shows one certificate to everybody.
+type fixedBinding struct{ config *tls.Config }
+
+func (b fixedBinding) Config() *tls.Config                                          { return b.config }
+func (b fixedBinding) Established(*tls.ConnectionState, func(func())) error { return nil }
+
+func testCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
+}
+
+// The behaviour of plain connections, through TLS.
+func TestTLS(t *testing.T) {
+	cert, roots := testCertificate(t)
+	dir := t.TempDir()
+	d, err := Start(Options{Socket: filepath.Join(dir, "s"), Data: dir, Drain: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Shutdown()
+	binding := fixedBinding{&tls.Config{Certificates: []tls.Certificate{cert}}}
+	d.tls = tlsio.NewServer(tlsio.NewPool(tlsio.Limits{}), func(*tls.ClientHelloInfo) tlsio.Binding { return binding })
+	for _, u := range d.units {
+		u.loop.Call(func() { u.conns.TLS = d.tls })
+	}
+
+	big := make([]byte, 5<<20)
+	rand.Read(big)
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, big, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hello", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "Hello") })
+	mux.HandleFunc("/big", func(w http.ResponseWriter, r *http.Request) {
+		for b := big; len(b) > 0; b = b[min(len(b), 30_000):] {
+			w.Write(b[:min(len(b), 30_000)])
+		}
+	})
+	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })
+	mux.HandleFunc("/sum", func(w http.ResponseWriter, r *http.Request) {
+		h := sha256.New()
+		io.Copy(h, r.Body)
+		fmt.Fprintf(w, "%x", h.Sum(nil))
+	})
+	srv := &httpsys.Server{Prefixes: []string{"https://localhost:0/"}, Handler: mux, Socket: filepath.Join(dir, "s")}
+	go srv.Serve(context.Background())
+	defer srv.Close()
+	<-srv.Registered()
+	url := srv.URLs()[0]
+
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: version, MaxVersion: version}}
+			defer transport.CloseIdleConnections()
+			client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
+			get := func(path string) []byte {
+				resp, err := client.Get(url + path)
+				if err != nil {
+					t.Error(err)
+					return nil
+				}
+				defer resp.Body.Close()
+				b, err := io.ReadAll(resp.Body)
+				if err != nil || resp.StatusCode != 200 {
+					t.Errorf("%s: %s, %v", path, resp.Status, err)
+				}
+				return b
+			}
+			for range 3 {
+				if b := get("hello"); string(b) != "Hello" {
+					t.Errorf("hello: %q", b)
+				}
+			}
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					if !bytes.Equal(get("big"), big) {
+						t.Error("big: other bytes")
+					}
+				})
+				wg.Go(func() {
+					if !bytes.Equal(get("file"), big) {
+						t.Error("file: other bytes")
+					}
+				})
+				wg.Go(func() {
+					resp, err := client.Post(url+"sum", "application/octet-stream", bytes.NewReader(big))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer resp.Body.Close()
+					if b, _ := io.ReadAll(resp.Body); string(b) != fmt.Sprintf("%x", sha256.Sum256(big)) {
+						t.Errorf("sum: %q", b)
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+	t.Run("plain HTTP gets a helpful answer", func(t *testing.T) {
+		resp, err := http.Get(strings.Replace(url, "https", "http", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != 400 || !strings.Contains(string(b), "https://") {
+			t.Errorf("%s: %s", resp.Status, b)
+		}
+	})
+}
