@@ -27,9 +27,11 @@ func (c *http1) wants() bool {
 	return false
 }
 
-// clientDone implements protocol: the exchange learns it as soon as we know.
+// clientDone implements protocol: the exchange learns it as soon as we know. A
+// body that is not read yet may still be complete, but a request that waits is
+// dropped all the same: nobody may be there any more, and we would not find out.
 func (c *http1) clientDone() {
-	if c.heard || c.x == nil || c.state != wait {
+	if c.heard || c.x == nil || c.state != wait && (c.state != content || c.x.Assigned()) {
 		return
 	}
 	c.heard = true

@@ -51,8 +51,12 @@ func (c *Channel) read() {
 			c.readable = false
 			return
 		}
-		if err != nil {
+		if err == sys.ErrTooManyDescriptors {
 			c.end(err)
+			return
+		}
+		if err != nil { // a process that died without reading everything
+			c.end(errEOF)
 			return
 		}
 		if n == 0 {

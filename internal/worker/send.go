@@ -160,7 +160,9 @@ func (c *Channel) data(n uint32, flags channel.Flags, b []byte) {
 	c.out = append(c.out, b[max(sent-pending, 0):]...)
 	if c.outAt == len(c.out) {
 		c.out, c.outAt = c.out[:0], 0
-		return
+		if !c.held {
+			return
+		}
 	}
 	c.wrote()
 }
