@@ -115,17 +115,19 @@ func (p *pool) another() *worker {
 
 // work is the life of a goroutine of the pool.
 func (p *pool) work(w *worker) {
+	var x *exchange
 	done := false
 	defer func() {
 		if !done { // a handler has called runtime.Goexit
 			p.mu.Lock()
+			p.ran(x)
 			p.leave()
 		}
 	}()
 	p.mu.Lock()
 	p.waking = false
 	for {
-		x := p.queue.pop()
+		x = p.queue.pop()
 		if x == nil {
 			if n := len(p.dirty); n > 0 {
 				l := p.dirty[n-1]
@@ -149,8 +151,7 @@ func (p *pool) work(w *worker) {
 			p.waking = false
 			continue
 		}
-		l := x.l
-		l.begun.begin(x.index)
+		x.l.begun.begin(x.index)
 		var other *worker
 		stuck := false
 		if p.queue.n > 0 || len(p.dirty) > 0 {
@@ -167,16 +168,21 @@ func (p *pool) work(w *worker) {
 		}
 		p.run(x)
 		p.mu.Lock()
-		if x.detached {
-			p.limit--
-		}
-		p.soil(l)
+		p.ran(x)
 		if p.workers > p.limit {
 			break
 		}
 	}
 	done = true
 	p.leave()
+}
+
+// ran notes that a request was answered; mu is held.
+func (p *pool) ran(x *exchange) {
+	if x.detached {
+		p.limit--
+	}
+	p.soil(x.l)
 }
 
 // leave counts a goroutine out that ends; mu is held, and unlocked here. What

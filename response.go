@@ -401,11 +401,11 @@ func (w *response) finish(orderly bool) {
 		w.writeHeader(http.StatusOK)
 	}
 	w.finished = true
+	x.closeBody()
 	if !orderly || w.complete() != nil {
 		x.cancel(0)
 	}
 	w.release()
-	x.closeBody()
 	x.stopDeadlines()
 	if x.req.MultipartForm != nil {
 		x.req.MultipartForm.RemoveAll()

@@ -309,6 +309,9 @@ func (x *Exchange) SendWindow() int {
 	return x.sendWindow
 }
 
+// SendWindowLocked is SendWindow for conditions of Until.
+func (x *Exchange) SendWindowLocked() int { return x.sendWindow }
+
 // SendTrailers ends the request body with trailers.
 func (x *Exchange) SendTrailers(fields ...string) {
 	b := channel.AppendTrailersFixed(nil, len(fields))
