@@ -2,9 +2,10 @@ package httpsys
 
 import (
 	"io"
+	"io/fs"
 	"net/http"
-	"os"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -15,6 +16,15 @@ import (
 // minFile is the length from which on a file is passed as a descriptor. Passing
 // one costs some microseconds on both sides, which copying this much does too.
 const minFile = 16 << 10
+
+// A file is an *os.File, or what os makes of one in its WriteTo so that
+// io.Copy does not go round in circles. Package net asks for the same methods.
+type file interface {
+	fs.File
+	io.Seeker
+	io.ReaderAt
+	syscall.Conn
+}
 
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
@@ -36,7 +46,7 @@ func (w *response) readFromFile(src io.Reader) (n int64, handled bool, err error
 	if limited != nil {
 		src = limited.R
 	}
-	f, ok := src.(*os.File)
+	f, ok := src.(file)
 	if !ok || !w.x.l.sess.files || w.x.l.window < channel.FileWindowCost {
 		return 0, false, nil
 	}
@@ -85,7 +95,7 @@ func (w *response) readFromFile(src io.Reader) (n int64, handled bool, err error
 
 // duplicate makes a descriptor of our own, for the time until it is sent; the
 // handler may close the file. It refuses what the daemon would refuse.
-func duplicate(f *os.File) (fd int, ok bool) {
+func duplicate(f file) (fd int, ok bool) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return -1, false
@@ -105,7 +115,7 @@ func duplicate(f *os.File) (fd int, ok bool) {
 
 // sendFile sends the head if that is still to do, then a FILE. mu is held. It
 // takes the ownership of fd.
-func (w *response) sendFile(f *os.File, fd int, offset, length int64) error {
+func (w *response) sendFile(f file, fd int, offset, length int64) error {
 	x, l := w.x, w.x.l
 	if !w.sentHead && w.n == 0 {
 		w.guessType(f, offset)
@@ -134,7 +144,7 @@ func (w *response) sendFile(f *os.File, fd int, offset, length int64) error {
 }
 
 // guessType does for a file what completeHead does for bytes.
-func (w *response) guessType(f *os.File, offset int64) {
+func (w *response) guessType(f file, offset int64) {
 	head := &w.buf.head
 	if head.hasType || head.hasCoding || head.hasFraming {
 		return
