@@ -217,8 +217,12 @@ func (c *http1) abort() {
 
 // ReadMore implements exchange.Client.
 func (c *http1) ReadMore() {
-	if c.state == content || c.state == opaque {
-		c.resume()
+	if c.state != content && c.state != opaque {
+		return
+	}
+	c.resume()
+	if c.state == content && c.waits != forBody {
+		c.arm() // it is the client's turn again
 	}
 }
 

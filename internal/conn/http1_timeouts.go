@@ -70,6 +70,8 @@ func (c *http1) waitsFor() waits {
 	return forNothing
 }
 
+var errHeaderWait = &h1.Error{Status: 408, Reason: "Timer_HeaderWait", Text: "The request header took too long."}
+
 // expire implements protocol.
 func (c *http1) expire() {
 	w := c.waits
@@ -78,9 +80,7 @@ func (c *http1) expire() {
 	case forRequest, forDrain:
 		c.bye()
 	case forHead:
-		c.keepAlive, c.garbled = false, true
-		c.body = h1.Body{}
-		c.fail(408, "Timer_HeaderWait", "The request header took too long.", false)
+		c.refuse(errHeaderWait)
 	case forBody:
 		// The application learns that the body will not be complete, and may
 		// answer.
