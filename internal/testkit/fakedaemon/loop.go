@@ -29,7 +29,7 @@ type Loop struct {
 	GoneAway bool // the application has said GOAWAY
 	closed   bool
 	out      []byte // not yet written, so that nobody who holds d.mu waits for the application
-	Writes   int    // reads that brought frames: how often the application wrote, at most
+	reads    int    // that brought frames
 }
 
 func (d *Daemon) serveLoop(c *net.UnixConn, r *frameReader, hello channel.HelloMessage) {
@@ -73,7 +73,7 @@ func (d *Daemon) serveLoop(c *net.UnixConn, r *frameReader, hello channel.HelloM
 		}
 		d.mu.Lock()
 		if len(r.buf)+channel.HeaderSize+len(payload) > had {
-			l.Writes++
+			l.reads++
 		}
 		err = l.frame(h, payload, r)
 		d.cond.Broadcast()
@@ -93,9 +93,22 @@ func (l *Loop) Credit() int {
 	return l.credit
 }
 
+// CreditLocked is Credit for conditions of WaitFor.
+func (l *Loop) CreditLocked() int { return l.credit }
+
+// Reads returns how often reading brought frames: the application has written
+// at least that often.
+func (l *Loop) Reads() int {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	return l.reads
+}
+
 // Begun reads the application's counter.
 func (l *Loop) Begun() uint64 {
 	l.d.t.Helper()
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
 	n, err := readBegun(l.begun)
 	if err != nil {
 		l.d.t.Fatal(err)
