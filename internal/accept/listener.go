@@ -3,6 +3,7 @@ package accept
 import (
 	"errors"
 	"net/netip"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +29,7 @@ type listener struct {
 	timer    loop.Timer
 	onError  func(error)
 	closed   bool
+	group    *group
 }
 
 func (l *listener) start() {
@@ -83,6 +85,7 @@ func (l *listener) close() {
 	l.closed = true
 	l.l.ReleaseTimer(&l.timer)
 	l.l.Close(l.fd)
+	l.l.Do(func() { l.group.open.Add(-1) }) // in the next turn, when it is closed
 }
 
 // Unit is what Ports needs of each loop.
@@ -95,4 +98,5 @@ type Unit struct {
 type group struct {
 	addr      netip.Addr
 	listeners []*listener
+	open      atomic.Int32 // sockets that are not closed yet
 }

@@ -21,9 +21,10 @@ type Ports struct {
 	units   []Unit
 	onError func(error) // a socket that was open failed
 
-	mu     sync.Mutex
-	ports  map[uint16]*port
-	listen []netip.Addr // the listen list; none: all addresses
+	mu      sync.Mutex
+	ports   map[uint16]*port
+	listen  []netip.Addr        // the listen list; none: all addresses
+	closing map[uint16][]*group // given up, but perhaps still open
 }
 
 type port struct {
@@ -40,7 +41,7 @@ var loopback = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Lo
 
 // NewPorts makes the ports of a daemon.
 func NewPorts(units []Unit, onError func(error)) *Ports {
-	return &Ports{units: units, onError: onError, ports: map[uint16]*port{}}
+	return &Ports{units: units, onError: onError, ports: map[uint16]*port{}, closing: map[uint16][]*group{}}
 }
 
 // wanted lists the addresses that a prefix needs its port on. A name that is
@@ -75,9 +76,9 @@ func (ps *Ports) open(p prefix.Prefix) error {
 	for _, a := range wanted(p) {
 		po.wants[a]++
 	}
-	if err := ps.apply(po); err != nil {
+	if err := ps.apply(po, true); err != nil {
 		ps.drop(po, p)
-		ps.apply(po) // closes what this call opened; opens nothing
+		ps.apply(po, true) // closes what this call opened; opens nothing
 		return err
 	}
 	ps.ports[p.Port] = po
@@ -130,7 +131,7 @@ func (ps *Ports) Close(p prefix.Prefix) {
 		po.endpoint.Closed.Store(true)
 		delete(ps.ports, p.Port)
 	}
-	if err := ps.apply(po); err != nil {
+	if err := ps.apply(po, true); err != nil {
 		ps.onError(err)
 	}
 	if len(po.wants) == 0 {
@@ -141,7 +142,8 @@ func (ps *Ports) Close(p prefix.Prefix) {
 }
 
 // SetListen changes the listen list (HTTP.SYS: iplisten). What cannot be
-// opened is reported and left.
+// opened is reported and left out; what is not in the list is closed in any
+// case.
 func (ps *Ports) SetListen(list []netip.Addr) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -150,7 +152,7 @@ func (ps *Ports) SetListen(list []netip.Addr) {
 	}
 	ps.listen = slices.Clone(list)
 	for _, po := range ps.ports {
-		if err := ps.apply(po); err != nil {
+		if err := ps.apply(po, false); err != nil {
 			ps.onError(err)
 		}
 	}
@@ -178,13 +180,14 @@ func (ps *Ports) addresses(wants []netip.Addr) []netip.Addr {
 	out = slices.DeleteFunc(out, func(a netip.Addr) bool {
 		return !a.IsUnspecified() && (a.Is4() && v4 || a.Is6() && v6)
 	})
-	slices.SortFunc(out, func(a, b netip.Addr) int { return cmp.Compare(a.BitLen(), b.BitLen()) })
+	slices.SortFunc(out, netip.Addr.Compare)
 	return slices.Compact(out)
 }
 
 // apply opens and closes sockets until po has what its prefixes want. New
-// ones first: a port that only gains addresses never misses a connection.
-func (ps *Ports) apply(po *port) error {
+// ones first: a port that only gains addresses never misses a connection. If
+// all is set nothing is closed unless everything could be opened.
+func (ps *Ports) apply(po *port, all bool) error {
 	var wishes []netip.Addr
 	for a := range po.wants {
 		wishes = append(wishes, a)
@@ -202,8 +205,11 @@ func (ps *Ports) apply(po *port) error {
 			if optional(a, err) && len(addrs) > 1 {
 				continue // a machine without IPv6
 			}
-			failed = explain(err, netip.AddrPortFrom(a, po.endpoint.Port))
-			break
+			failed = cmp.Or(failed, explain(err, netip.AddrPortFrom(a, po.endpoint.Port)))
+			if all {
+				return failed
+			}
+			continue
 		}
 		opened++
 		po.groups = append(po.groups, g)
@@ -211,20 +217,38 @@ func (ps *Ports) apply(po *port) error {
 	if failed == nil && opened == 0 && len(addrs) > 0 {
 		failed = &channel.Error{Code: channel.AddressNotAvailable, Message: fmt.Sprintf(
 			"port %d cannot be opened: this machine has none of the addresses wanted", po.endpoint.Port)}
-	}
-	if failed != nil {
-		return failed
+		if all {
+			return failed
+		}
 	}
 	po.groups = slices.DeleteFunc(po.groups, func(g *group) bool {
 		if slices.Contains(addrs, g.addr) {
 			return false
 		}
-		for _, l := range g.listeners {
-			l.l.Do(l.close)
-		}
+		ps.retire(g, po.endpoint.Port)
 		return true
 	})
-	return nil
+	return failed
+}
+
+// retire closes the sockets of a group. The loops take their time with that,
+// and somebody may want the port again meanwhile.
+func (ps *Ports) retire(g *group, port uint16) {
+	for _, l := range g.listeners {
+		l.l.Do(l.close)
+	}
+	ps.closing[port] = append(ps.closing[port], g)
+}
+
+// stillOpen says whether there are sockets on a port that we have given up.
+func (ps *Ports) stillOpen(port uint16) bool {
+	left := slices.DeleteFunc(ps.closing[port], func(g *group) bool { return g.open.Load() == 0 })
+	if len(left) == 0 {
+		delete(ps.closing, port)
+		return false
+	}
+	ps.closing[port] = left
+	return true
 }
 
 // optional: all addresses of IPv6, or its loopback, are wanted only where
@@ -237,10 +261,10 @@ func optional(a netip.Addr, err error) bool {
 func (ps *Ports) openGroup(a netip.Addr, po *port) (*group, error) {
 	e := po.endpoint
 	ap := netip.AddrPortFrom(a, e.Port)
-	// Between all addresses of a family and one of them our own socket is in
-	// the probe's way. A stranger that does not share its port is still an error
-	// of Listen.
-	ours := slices.ContainsFunc(po.groups, func(g *group) bool {
+	// Our own sockets may be in the probe's way: those that are not closed yet,
+	// and between all addresses of a family and one of them the other one. A
+	// stranger that does not share its port is still an error of Listen.
+	ours := ps.stillOpen(e.Port) || slices.ContainsFunc(po.groups, func(g *group) bool {
 		return g.addr.Is4() == a.Is4() && (g.addr.IsUnspecified() || a.IsUnspecified())
 	})
 	if !ours {
@@ -252,15 +276,14 @@ func (ps *Ports) openGroup(a netip.Addr, po *port) (*group, error) {
 	for _, u := range ps.units {
 		fd, err := sys.Listen(ap)
 		if err != nil {
-			for _, l := range g.listeners {
-				l.l.Do(l.close)
-			}
+			ps.retire(g, e.Port)
 			return nil, err
 		}
-		l := &listener{l: u.Loop, server: u.Server, fd: fd, endpoint: e, onError: func(err error) {
+		l := &listener{l: u.Loop, server: u.Server, fd: fd, endpoint: e, group: g, onError: func(err error) {
 			ps.onError(fmt.Errorf("accept on %s: %w", ap, err))
 		}}
 		g.listeners = append(g.listeners, l)
+		g.open.Add(1)
 		u.Loop.Do(l.start)
 	}
 	return g, nil
@@ -296,9 +319,7 @@ func (ps *Ports) CloseAll() {
 	defer ps.mu.Unlock()
 	for n, po := range ps.ports {
 		for _, g := range po.groups {
-			for _, l := range g.listeners {
-				l.l.Do(l.close)
-			}
+			ps.retire(g, n)
 		}
 		po.groups = nil
 		delete(ps.ports, n)

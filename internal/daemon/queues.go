@@ -85,8 +85,9 @@ func (d *Daemon) dropQueueIfUnused(q *queueState) {
 	}
 }
 
-// endSession takes a session out of everything.
-func (d *Daemon) endSession(s *session) {
+// endSession takes a session out of everything. died says that its process
+// went of itself, not for breaking the protocol.
+func (d *Daemon) endSession(s *session, died bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.ended = true
@@ -101,7 +102,7 @@ func (d *Daemon) endSession(s *session) {
 	}
 	for i, c := range s.channels {
 		if c != nil {
-			d.units[i].loop.Do(c.End)
+			d.units[i].loop.Do(func() { c.End(died) })
 		}
 	}
 	for q := range s.queues {

@@ -197,8 +197,8 @@ func (d *Daemon) runSession(c *net.UnixConn, peer server.Peer, hello channel.Hel
 	}
 	c.SetDeadline(time.Time{})
 	if err := s.serve(bufio.NewReaderSize(c, 16<<10)); err != nil {
-		d.log.Warn("an application broke the protocol", "pid", peer.PID, "uid", peer.UID, "program", s.program, "err", err)
-		return &channel.Error{Code: channel.InvalidParameter, Message: err.Error()}
+		writeReply(c, 0, nil, &channel.Error{Code: channel.InvalidParameter, Message: err.Error()})
+		s.finish(err)
 	}
 	return nil
 }
@@ -409,6 +409,6 @@ func (s *session) finish(err error) {
 			s.d.log.Warn("an application broke the protocol", "pid", s.peer.PID, "uid", s.peer.UID, "program", s.program, "err", err)
 		}
 		s.c.Close()
-		s.d.endSession(s)
+		s.d.endSession(s, err == nil)
 	})
 }

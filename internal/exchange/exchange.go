@@ -28,6 +28,7 @@ type Exchange struct {
 	lost     bool // more was sent than frame keeps: no other worker can get it
 	reqEnded bool // the worker has the end of the request
 	broken   bool // the request will never end
+	halfEnd  bool // the client has closed its sending side
 	headSent bool
 	opaque   bool
 
@@ -69,9 +70,21 @@ func (x *Exchange) Assign(w Worker, stream uint32, sendWindow, window int) {
 	x.worker, x.Stream = w, stream
 	x.sendWindow = sendWindow - int(x.bodySent)
 	x.grant, x.window = window, window
+	if x.halfEnd { // as the worker before knew
+		w.Cancel(x, channel.CancelHalfClosed)
+	}
 	if !x.reqEnded && x.client != nil {
 		x.client.ReadMore()
 	}
+}
+
+// Fits says whether Frame is within the window of a worker for request bodies.
+// It always is until a worker has died, whose window may have been wider.
+func (x *Exchange) Fits(window int) bool { return x.bodySent <= int64(window) }
+
+// GiveUp answers a request that waits and can be given to no worker.
+func (x *Exchange) GiveUp() {
+	x.fail(502, "Connection_Abandoned_By_ReqQueue", "The program ended before it answered.")
 }
 
 // touched: the worker has begun, so nobody else will get the request.
@@ -139,6 +152,9 @@ func (x *Exchange) RequestBroken() {
 	x.worker.Cancel(x, channel.CancelBody)
 }
 
+// Received is how many bytes of the request body were passed on.
+func (x *Exchange) Received() int64 { return x.bodySent }
+
 // MaxBody is the longest request body that the registration takes; 0: any.
 func (x *Exchange) MaxBody() int64 {
 	if m := x.reg.Override.MaxBody; m != nil {
@@ -172,6 +188,7 @@ func (x *Exchange) ClientHalfClosed() bool {
 		x.ClientGone()
 		return false
 	}
+	x.halfEnd = true
 	x.worker.Cancel(x, channel.CancelHalfClosed)
 	return true
 }

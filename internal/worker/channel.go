@@ -169,10 +169,20 @@ func (c *Channel) Ready(events uint32) {
 }
 
 // End ends the channel: the session is over. Requests that the application
-// had not begun go to others.
-func (c *Channel) End() {
+// had not begun go to others. A process that has died may have answered some
+// just before; what it sent is read first if last is set.
+func (c *Channel) End(last bool) {
+	c.Leave() // take no new requests meanwhile
+	c.readable = c.readable || last
+	for i := 0; i < lastReads && last && c.readable && !c.dead; i++ {
+		c.read()
+	}
 	c.end(nil)
 }
+
+// lastReads bounds what is read of a process that has died. A read ends behind
+// each descriptor, and a socket holds some hundred kilobytes.
+const lastReads = 64
 
 func (c *Channel) end(err error) {
 	if c.dead {

@@ -16,6 +16,10 @@ func (c *Channel) Take(x *exchange.Exchange) bool {
 		c.held = c.held || c.unsent() >= maxUnsent
 		return false
 	}
+	if !x.Fits(c.window) {
+		x.GiveUp()
+		return true
+	}
 	c.credit--
 	c.inflight++
 	n := c.number()
