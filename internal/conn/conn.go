@@ -30,6 +30,7 @@ type Conn struct {
 	in    []byte // received and not used yet; nil if nothing
 	out   *outbox
 	sent  int64 // bytes that the socket took since the connection began
+	mark  int64 // sent when the timer for the minimum send rate was set
 
 	closed     bool
 	lingering  bool // what comes is read and dropped, so that our last words are not lost to a reset
@@ -57,6 +58,10 @@ type protocol interface {
 	expire()
 	// idle says whether the connection could be closed without anybody missing it.
 	idle() bool
+	// drain asks for an end as soon as what is under way is done.
+	drain()
+	// turnEnd is called at the end of a turn in which flushLater was asked for.
+	turnEnd()
 	// gone tells that the connection has ended.
 	gone()
 }

@@ -1,9 +1,7 @@
-// Package conn is one client connection over TCP that speaks HTTP/1: it feeds
-// bytes to the protocol core, makes an exchange of each request, and sends
-// what the exchange tells it.
+// Package conn is one client connection over TCP: it feeds bytes to a protocol
+// core, makes an exchange of each request, and sends what the exchange tells it.
 //
-// A Conn belongs to one loop and handles one request at a time; requests that
-// a client sends ahead (pipelining) stay unread. An idle connection holds no
+// A Conn belongs to one loop. An idle connection holds no
 // buffer: bytes are read into the loop's, and only what cannot be used yet is
 // kept.
 //
@@ -11,6 +9,7 @@
 // connection, read.go and write.go get bytes from the socket and into it. What
 // is spoken is behind the interface protocol: http1.go, http1_read.go (client
 // to exchange), http1_respond.go (exchange to client) and http1_timeouts.go
-// (when patience ends). What is valid HTTP is decided in internal/wire/h1, who
+// (when patience ends); http2.go and http2_stream.go; and before them, on an
+// https port, tls.go. What is valid HTTP is decided in internal/wire/h1 and h2, who
 // gets a request in internal/exchange.
 package conn

@@ -20,7 +20,6 @@ type http1 struct {
 	unsent   int   // body bytes that x does not know are sent
 	received int64 // body bytes of the request so far
 	drained  int64 // bytes of it that nobody wanted
-	mark     int64 // Conn.sent when the send timer was set
 
 	waits     waits // what the timer is for
 	state     state
@@ -50,6 +49,12 @@ const (
 )
 
 func (c *http1) idle() bool { return c.state == head && c.x == nil && !c.parser.Started() }
+
+// drain implements protocol: the present response says that it is the last.
+func (c *http1) drain() {}
+
+// turnEnd implements protocol.
+func (c *http1) turnEnd() { c.flush() }
 
 // gone implements protocol.
 func (c *http1) gone() {

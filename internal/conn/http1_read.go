@@ -90,6 +90,15 @@ func (c *http1) process(b []byte) []byte {
 			if len(b) == 0 || c.out != nil {
 				return b
 			}
+			if c.reg == nil && !c.parser.Started() {
+				// The first bytes of a connection: prior knowledge of HTTP/2 (RFC 9113 3.3)?
+				if is, may := h1.IsPreface(b); is {
+					return c.startHTTP2().process(b)
+				} else if may {
+					c.arm()
+					return b
+				}
+			}
 			n, err := c.parser.Parse(b, &c.s.req, &c.s.limits.h1)
 			if err != nil {
 				c.refuse(err)

@@ -91,6 +91,7 @@ func (o *outbox) release(p *pool) {
 type pool struct {
 	small, large [][]byte
 	outboxes     []*outbox
+	lent         [][]byte // that were lent and came back, of any size
 }
 
 // The sizes of buffers, and how many of each are kept.
@@ -132,6 +133,31 @@ func (p *pool) put(b []byte) {
 		if len(p.large) < keepLarge {
 			p.large = append(p.large, b[:0])
 		}
+	}
+}
+
+// keepLent is how many arrays of lend are kept, and maxLent how large one may
+// be: what a turn of one connection can produce, and some more.
+const (
+	keepLent = 8
+	maxLent  = 512 << 10
+)
+
+// lend returns an empty array to be grown by append. The last one that came
+// back is the one that is in the processor's cache.
+func (p *pool) lend() []byte {
+	if k := len(p.lent); k > 0 {
+		b := p.lent[k-1]
+		p.lent = p.lent[:k-1]
+		return b
+	}
+	return make([]byte, 0, smallSize)
+}
+
+// takeBack takes an array back, grown or not.
+func (p *pool) takeBack(b []byte) {
+	if len(p.lent) < keepLent && cap(b) <= maxLent {
+		p.lent = append(p.lent, b[:0])
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/httpsys/httpsys/internal/sys"
 	"github.com/httpsys/httpsys/internal/tlsio"
 	"github.com/httpsys/httpsys/internal/wire/h1"
+	"github.com/httpsys/httpsys/internal/wire/h2"
 )
 
 // readSize is how much is read from a client at once.
@@ -45,6 +46,17 @@ type Server struct {
 
 	// OnRefuse hears of each request that was answered without an application.
 	OnRefuse func(c *Conn, status int, reason string)
+
+	h2limits h2.Limits
+	h2shared *h2.Shared // nil: no client has spoken HTTP/2 yet
+}
+
+// h2 is what the HTTP/2 connections of the loop share.
+func (s *Server) h2() *h2.Shared {
+	if s.h2shared == nil {
+		s.h2shared = h2.NewShared(&s.h2limits, ServerName)
+	}
+	return s.h2shared
 }
 
 // limits are config.Limits in the form that is quick to use.
@@ -58,7 +70,7 @@ type limits struct {
 // loops there are, so that connection numbers are unique without asking the
 // others.
 func NewServer(l *loop.Loop, stage *exchange.Stage, loops int) *Server {
-	s := &Server{Loop: l, Stage: stage, buf: make([]byte, readSize), nextID: uint64(l.Index), idStep: uint64(loops)}
+	s := &Server{Loop: l, Stage: stage, buf: make([]byte, readSize), scratch: make([]byte, 0, readSize), nextID: uint64(l.Index), idStep: uint64(loops)}
 	s.SetLimits(config.DefaultLimits())
 	return s
 }
@@ -73,6 +85,11 @@ func (s *Server) SetLimits(l config.Limits) {
 		drainEntityBody: l.DrainEntityBody.Milliseconds(),
 		minSendRate:     l.MinSendRate,
 	}
+	s.h2limits = h2.DefaultLimits
+	s.h2limits.Tunnels = false // no application could answer one yet
+	s.h2limits.Head, s.h2limits.Field = l.MaxRequestBytes, l.MaxFieldLength
+	s.h2limits.Target, s.h2limits.Fields = l.MaxTargetLength, l.MaxFields
+	s.h2limits.HeaderWait, s.h2limits.MinSendRate = s.limits.headerWait, l.MinSendRate
 }
 
 // Endpoint is the port that connections come in on.
@@ -108,7 +125,11 @@ func (s *Server) Accept(fd int, remote netip.AddrPort, e *Endpoint) {
 // response.
 func (s *Server) Drain() {
 	s.draining = true
-	s.each(func(c *Conn) { c.closeIfIdle() })
+	s.each(func(c *Conn) {
+		if c.closeIfIdle(); !c.closed {
+			c.proto.drain()
+		}
+	})
 }
 
 // CloseIdle closes the idle connections of a port that is not served any more.
@@ -141,7 +162,7 @@ func (s *Server) TurnEnd() {
 		c := s.dirty[i]
 		c.dirty = false
 		if !c.closed {
-			c.flush()
+			c.proto.turnEnd()
 		}
 	}
 	clear(s.dirty)

@@ -77,8 +77,12 @@ func (c *Conn) handshakeDone(err error) {
 		c.close()
 		return
 	}
-	c.proto = &c.http1
-	c.http1.arm()
+	if c.tls.State().NegotiatedProtocol == "h2" {
+		c.startHTTP2().arm()
+	} else {
+		c.proto = &c.http1
+		c.http1.arm()
+	}
 	c.readable = true
 	c.tls.Ready(c.peerClosed)
 	c.pump()
@@ -101,6 +105,10 @@ func (c *secure) expire() {
 	}
 	c.close()
 }
+
+func (c *secure) drain() {}
+
+func (c *secure) turnEnd() { c.flush() }
 
 func (c *secure) idle() bool { return !c.running }
 

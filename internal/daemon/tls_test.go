@@ -57,12 +57,12 @@ func testCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 func TestTLS(t *testing.T) {
 	cert, roots := testCertificate(t)
 	dir := t.TempDir()
-	d, err := Start(Options{Socket: filepath.Join(dir, "s"), Data: dir, Drain: time.Second})
+	d, err := Start(Options{Socket: filepath.Join(dir, "s"), Data: dir, Drain: time.Second, Log: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Shutdown()
-	binding := fixedBinding{&tls.Config{Certificates: []tls.Certificate{cert}}}
+	binding := fixedBinding{&tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}}
 	d.tls = tlsio.NewServer(tlsio.NewPool(tlsio.Limits{}), func(*tls.ClientHelloInfo) tlsio.Binding { return binding })
 	for _, u := range d.units {
 		u.loop.Call(func() { u.conns.TLS = d.tls })
@@ -93,9 +93,15 @@ func TestTLS(t *testing.T) {
 	<-srv.Registered()
 	url := srv.URLs()[0]
 
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		t.Run(tls.VersionName(version), func(t *testing.T) {
-			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: version, MaxVersion: version}}
+	for _, c := range []struct {
+		version uint16
+		http2   bool
+	}{{tls.VersionTLS12, false}, {tls.VersionTLS13, false}, {tls.VersionTLS12, true}, {tls.VersionTLS13, true}} {
+		t.Run(fmt.Sprintf("%s, HTTP/2 %v", tls.VersionName(c.version), c.http2), func(t *testing.T) {
+			transport := &http.Transport{
+				TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: c.version, MaxVersion: c.version},
+				ForceAttemptHTTP2: c.http2,
+			}
 			defer transport.CloseIdleConnections()
 			client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
 			get := func(path string) []byte {
@@ -106,8 +112,8 @@ func TestTLS(t *testing.T) {
 				}
 				defer resp.Body.Close()
 				b, err := io.ReadAll(resp.Body)
-				if err != nil || resp.StatusCode != 200 {
-					t.Errorf("%s: %s, %v", path, resp.Status, err)
+				if err != nil || resp.StatusCode != 200 || (resp.ProtoMajor == 2) != c.http2 {
+					t.Errorf("%s: %s %s, %v", path, resp.Proto, resp.Status, err)
 				}
 				return b
 			}

@@ -105,7 +105,9 @@ func (c *Conn) Init(s *Shared, now int64) {
 		c.Out = appendSetting(c.Out, setInitialWindow, uint32(window))
 	}
 	c.Out = appendSetting(c.Out, setMaxHeaderListSize, uint32(l.Head))
-	c.Out = appendSetting(c.Out, setConnectProtocol, 1)
+	if l.Tunnels {
+		c.Out = appendSetting(c.Out, setConnectProtocol, 1)
+	}
 	c.Out = appendSetting(c.Out, setNoPriorities, 1)
 	putLength(c.Out[start:], len(c.Out)-start-frameHeader)
 	c.refill()
