@@ -71,7 +71,7 @@ type Rates struct {
 var DefaultLimits = Limits{
 	Head: 16384, Field: 16384, Target: 16384, Fields: 256, Continuations: 16,
 	Streams: 128, Tunnels: true,
-	Window:  65535, MaxWindow: 4 << 20, ConnWindow: 1 << 20, MaxConnWindow: 8 << 20,
+	Window: 65535, MaxWindow: 4 << 20, ConnWindow: 1 << 20, MaxConnWindow: 8 << 20,
 	SettingsPerFrame: 32, Unsent: 1000,
 	Period: 10_000,
 	Rates: Rates{
