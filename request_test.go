@@ -271,13 +271,13 @@ func TestBodyWindow(t *testing.T) {
 // A daemon that overdraws loses the session.
 func TestBodyOverdrawn(t *testing.T) {
 	var book logBook
-	s, _ := serve(t, fakedaemon.Config{Lenient: true}, &Server{ErrorLog: book.logger(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s, d := serve(t, fakedaemon.Config{Lenient: true}, &Server{ErrorLog: book.logger(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 	})})
 	x := s.Start(fakedaemon.Request{Method: "PUT", Open: true, Length: 1 << 20})
 	x.Data(strings.Repeat("x", bodyWindow), false)
 	s.Loops[0].Send(channel.AppendFrame(nil, channel.Data, 0, 1, 0, []byte("x")))
-	s.WaitClosed()
+	d.Session(2)
 	if !strings.Contains(book.String(), "window") {
 		t.Errorf("log: %s", &book)
 	}

@@ -326,7 +326,7 @@ func (w *response) completeHead(p []byte, f channel.Flags) {
 		return
 	}
 	if !head.hasType && !head.hasCoding && !head.hasFraming {
-		head.addType(http.DetectContentType(p))
+		head.addType(contentType(p))
 	}
 	if f&channel.FlagEnd != 0 && w.contentLength < 0 && !head.hasFraming && (w.head || len(p) > channel.MinWindow) {
 		w.contentLength = int64(len(p))

@@ -151,6 +151,6 @@ func (w *response) guessType(f file, offset int64) {
 	}
 	var begin [512]byte
 	if n, _ := f.ReadAt(begin[:], offset); n > 0 {
-		head.addType(http.DetectContentType(begin[:n]))
+		head.addType(contentType(begin[:n]))
 	}
 }

@@ -48,6 +48,7 @@ type Exchange struct {
 	Reason      string
 	Fields      []string // "Name: value" in the order of arrival
 	Body        []byte
+	Received    int // bytes of the body
 	Trailers    []string
 	Files       []Piece
 	Frames      int    // DATA frames
@@ -224,7 +225,9 @@ func (x *Exchange) bytes(p []byte) error {
 	if x.HalfClosed && len(p) > 0 {
 		return fmt.Errorf("bytes after a half-close")
 	}
-	x.Body = append(x.Body, p...)
+	if x.Received += len(p); !x.d.conf.Discard {
+		x.Body = append(x.Body, p...)
+	}
 	if !x.d.conf.ManualWindow && len(p) > 0 {
 		x.grant(len(p))
 	}

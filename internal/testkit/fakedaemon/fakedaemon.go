@@ -40,6 +40,8 @@ type Config struct {
 	Register func(*Daemon, channel.RegisterParams) (channel.RegisterResult, *channel.Error)
 	// Hello refuses a connection, by its role; nil accepts.
 	Hello func(channel.HelloMessage) *channel.Error
+	// Discard counts the bytes of responses in Received and forgets them.
+	Discard bool
 	// Lenient daemons do not ask whether everything was finished.
 	Lenient bool
 }
