@@ -41,8 +41,9 @@ func (c *Conn) done(s *Stream) {
 		return
 	}
 	c.drop(s)
-	c.closed[c.closedAt%uint8(len(c.closed))] = s.id
-	c.closedAt++
+	if s.is(recvEnd) {
+		c.noteClosed(s.id)
+	}
 	c.shared.putStream(s)
 	c.refill()
 }
@@ -57,6 +58,17 @@ func (c *Conn) remember(id uint32) {
 	}
 	c.resetIDs[c.resetAt%most] = id
 	c.resetAt++
+}
+
+// noteClosed keeps the number of a stream that the client knows to be over.
+func (c *Conn) noteClosed(id uint32) {
+	for i, r := range c.resetIDs {
+		if r == id {
+			c.resetIDs[i] = 0 // nothing more can be on its way
+		}
+	}
+	c.closed[c.closedAt%uint8(len(c.closed))] = id
+	c.closedAt++
 }
 
 // Reset ends s at once; the client hears code. It is the owner's last word on s.

@@ -456,17 +456,14 @@ func (c *Conn) priorityFrame(h header, p []byte) *Error {
 	return nil
 }
 
-// streamError ends a stream if it is open. On one that never was, there is nothing
-// to be reset, and the connection ends.
+// streamError ends a stream if it is open. Otherwise there is nothing to be
+// reset, and the connection ends (5.4.2 lets us always do so).
 func (c *Conn) streamError(id uint32, e *Error) *Error {
-	if s := c.streams.get(id); s != nil {
-		c.endStream(s, e, faults)
-		return nil
-	}
-	if id > c.lastID || id&1 == 0 {
+	s := c.streams.get(id)
+	if s == nil {
 		return e
 	}
-	c.count(late)
+	c.endStream(s, e, faults)
 	return nil
 }
 
@@ -480,6 +477,7 @@ func (c *Conn) resetFrame(h header, p []byte) *Error {
 	case h.stream > c.lastID || h.stream&1 == 0:
 		return ErrIdle
 	}
+	c.noteClosed(h.stream)
 	s := c.streams.get(h.stream)
 	if s == nil {
 		c.count(late)

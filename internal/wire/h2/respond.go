@@ -116,7 +116,7 @@ func (c *Conn) Send(s *Stream, b []byte, end bool) (n int, err error) {
 		n += size
 		switch {
 		case n < len(b) && (size == 0 || c.queue != nil && c.queue.others(s)):
-			c.wait(s, true)
+			c.requeue(s)
 			return n, nil
 		case n < len(b):
 			continue
@@ -147,8 +147,12 @@ func (c *Conn) Frame(s *Stream, size int, end bool) (n int, err error) {
 		return 0, nil
 	}
 	n, err = c.frame(s, size, end)
-	if err == nil {
-		c.wait(s, n < size)
+	switch {
+	case err != nil:
+	case n < size:
+		c.requeue(s)
+	default:
+		c.wait(s, false)
 	}
 	return n, err
 }

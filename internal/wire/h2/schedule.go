@@ -136,6 +136,13 @@ func (c *Conn) wait(s *Stream, has bool) {
 	}
 }
 
+// requeue puts s behind the others after its turn, or out of the schedule if
+// its window is closed now.
+func (c *Conn) requeue(s *Stream) {
+	c.unlist(s)
+	c.wait(s, true)
+}
+
 // Wait tells that the owner has content to send on s which was not offered to
 // Send, or not taken by it.
 func (c *Conn) Wait(s *Stream) {
