@@ -100,6 +100,7 @@ func (d *Daemon) endSession(s *session, died bool) {
 			d.unbind(id)
 		}
 	}
+	clear(s.regs) // a call to unregister may still be on its way
 	for i, c := range s.channels {
 		if c != nil {
 			d.units[i].loop.Do(func() { c.End(died) })
