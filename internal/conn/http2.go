@@ -15,6 +15,7 @@ type http2 struct {
 	core    h2.Conn
 	streams *stream // all that have an exchange or something to send, in a list
 	failed  bool    // the connection is over once everything is sent
+	stalled bool    // the client was not read since it does not read
 	framing bool    // in send: settle must not start it again
 	waits   waits   // what the timer is for
 }
@@ -50,7 +51,10 @@ func (c *http2) sendSoon() { c.s.flushLater(c.Conn) }
 
 // wants implements protocol. A client that does not take our answers is not
 // read either: it could make us write more of them.
-func (c *http2) wants() bool { return !c.failed && (c.out == nil || c.out.bytes < backlog) }
+func (c *http2) wants() bool {
+	c.stalled = c.out != nil && c.out.bytes >= backlog
+	return !c.failed && !c.stalled
+}
 
 // process implements protocol.
 func (c *http2) process(b []byte) []byte {
@@ -64,9 +68,10 @@ func (c *http2) process(b []byte) []byte {
 			break
 		}
 	}
-	if !c.closed {
+	if !c.closed && (len(c.core.Out) > 0 || c.failed || c.core.Done() || c.core.Ready() != nil) {
 		c.sendSoon()
 	}
+	c.arm()
 	return b
 }
 
@@ -180,7 +185,9 @@ func (c *http2) settle() {
 		}
 	}
 	c.arm()
-	c.resume()
+	if c.stalled && c.wants() {
+		c.resume()
+	}
 }
 
 // clientDone implements protocol: nothing more will come, but answers can
@@ -213,6 +220,9 @@ func (c *http2) gone() {
 // arm sets the timer for whatever comes first: what the core waits for, a
 // client that takes nothing, or one that asks for nothing.
 func (c *http2) arm() {
+	if c.closed || c.lingering {
+		return
+	}
 	now := c.s.Loop.Now()
 	w, after := forNothing, int64(0)
 	if d := c.core.Deadline(now); d > 0 {

@@ -36,6 +36,8 @@ type Server struct {
 	req      h1.Request // being parsed
 	pool     pool
 	dirty    []*Conn // with something to send at the end of the turn
+	spare    []*Conn // array for the next dirty
+	ending   bool    // in TurnEnd
 	queued   bool
 	conns    *Conn // all connections, in a list
 	nconns   int
@@ -155,18 +157,22 @@ func (s *Server) each(f func(*Conn)) {
 	}
 }
 
-// TurnEnd sends what connections have gathered during the turn.
+// TurnEnd sends what connections have gathered during the turn. What one
+// gathers meanwhile waits for the next turn, so that none can keep the loop.
 func (s *Server) TurnEnd() {
 	s.queued = false
-	for i := 0; i < len(s.dirty); i++ {
-		c := s.dirty[i]
+	dirty := s.dirty
+	s.dirty = s.spare
+	s.ending = true
+	for _, c := range dirty {
 		c.dirty = false
 		if !c.closed {
 			c.proto.turnEnd()
 		}
 	}
-	clear(s.dirty)
-	s.dirty = s.dirty[:0]
+	s.ending = false
+	clear(dirty)
+	s.spare = dirty[:0]
 }
 
 func (s *Server) flushLater(c *Conn) {
@@ -175,8 +181,13 @@ func (s *Server) flushLater(c *Conn) {
 	}
 	c.dirty = true
 	s.dirty = append(s.dirty, c)
-	if !s.queued {
-		s.queued = true
+	if s.queued {
+		return
+	}
+	s.queued = true
+	if s.ending {
+		s.Loop.Again(s)
+	} else {
 		s.Loop.AtTurnEnd(s)
 	}
 }

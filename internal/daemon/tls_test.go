@@ -27,7 +27,7 @@ import (
 // fixedBinding shows one certificate to everybody.
 type fixedBinding struct{ config *tls.Config }
 
-func (b fixedBinding) Config() *tls.Config                                          { return b.config }
+func (b fixedBinding) Config() *tls.Config                                  { return b.config }
 func (b fixedBinding) Established(*tls.ConnectionState, func(func())) error { return nil }
 
 func testCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {

@@ -1,0 +1,201 @@
+package daemon_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/httpsys/httpsys/internal/testkit"
+)
+
+// h2client speaks HTTP/2 with prior knowledge, frame by frame.
+type h2client struct {
+	t *testing.T
+	net.Conn
+	*http2.Framer
+	head bytes.Buffer
+	enc  *hpack.Encoder
+}
+
+func dialHTTP2(t *testing.T, c net.Conn) *h2client {
+	h := &h2client{t: t, Conn: c, Framer: http2.NewFramer(c, c)}
+	h.enc = hpack.NewEncoder(&h.head)
+	h.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	c.SetDeadline(time.Now().Add(testkit.Patience))
+	io.WriteString(c, http2.ClientPreface)
+	h.WriteSettings()
+	return h
+}
+
+func (h *h2client) request(id uint32, end bool, fields ...string) {
+	h.head.Reset()
+	for i := 0; i < len(fields); i += 2 {
+		h.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
+	h.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: h.head.Bytes(), EndStream: end, EndHeaders: true})
+}
+
+func (h *h2client) get(id uint32, path string) {
+	h.request(id, true, ":method", "GET", ":scheme", "http", ":authority", "a", ":path", path)
+}
+
+// next returns the next frame that says something about a request or the end
+// of the connection, as text.
+func (h *h2client) next() string {
+	h.t.Helper()
+	for {
+		f, err := h.ReadFrame()
+		if err != nil {
+			return err.Error()
+		}
+		end := ""
+		if f.Header().Flags.Has(http2.FlagDataEndStream) {
+			end = " END"
+		}
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			if f.PseudoValue("status") == "" {
+				return fmt.Sprintf("%d trailers %s: %s%s", f.StreamID, f.Fields[0].Name, f.Fields[0].Value, end)
+			}
+			return fmt.Sprintf("%d status %s%s", f.StreamID, f.PseudoValue("status"), end)
+		case *http2.DataFrame:
+			h.WriteWindowUpdate(0, max(1, uint32(len(f.Data()))))
+			return fmt.Sprintf("%d %q%s", f.StreamID, f.Data(), end)
+		case *http2.RSTStreamFrame:
+			return fmt.Sprintf("%d reset %v", f.StreamID, f.ErrCode)
+		case *http2.GoAwayFrame:
+			return fmt.Sprintf("goaway %v", f.ErrCode)
+		}
+	}
+}
+
+func (h *h2client) want(want ...string) {
+	h.t.Helper()
+	for _, w := range want {
+		if got := h.next(); got != w {
+			h.t.Fatalf("got %s, want %s", got, w)
+		}
+	}
+}
+
+func oneHTTP2(t *testing.T, credit int) (*testkit.Daemon, *testkit.App, *testkit.Registration, *h2client) {
+	d := testkit.Start(t, testkit.Options{})
+	app := d.App(testkit.AppOptions{Credit: credit})
+	reg := app.Register("http://+:0/")
+	c, err := testkit.TryDial(fmt.Sprintf("127.0.0.1:%d", reg.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return d, app, reg, dialHTTP2(t, c)
+}
+
+// The requests of one connection are answered in any order.
+func TestHTTP2Streams(t *testing.T) {
+	_, app, _, c := oneHTTP2(t, 3)
+	c.get(1, "/1")
+	c.get(3, "/3")
+	c.get(5, "/5")
+	r1, r3, r5 := app.Request(), app.Request(), app.Request()
+	r5.Respond(200, nil, "five")
+	c.want("5 status 200", `5 "five" END`)
+	r1.Respond(404, nil, "")
+	c.want("1 status 404 END")
+	r3.Respond(200, nil, "three")
+	c.want("3 status 200", `3 "three" END`)
+}
+
+// A request body arrives with its end; one that is reset is cancelled.
+func TestHTTP2Bodies(t *testing.T) {
+	_, app, _, c := oneHTTP2(t, 2)
+	c.request(1, false, ":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/", "content-length", "10")
+	c.WriteData(1, false, []byte("hello"))
+	r := app.Request()
+	c.WriteData(1, true, []byte("world"))
+	r.WantBody("helloworld", true)
+	r.Respond(200, nil, "ok")
+	c.want("1 status 200", `1 "ok" END`)
+
+	c.request(3, false, ":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/")
+	r = app.Request()
+	c.WriteRSTStream(3, http2.ErrCodeCancel)
+	r.WantCancel(1)
+}
+
+// Nobody serves the host; the path; or it waits too long.
+func TestHTTP2Refusals(t *testing.T) {
+	d := testkit.Start(t, testkit.Options{})
+	app := d.App(testkit.AppOptions{Credit: 1})
+	reg := app.Register("http://localhost:0/app/")
+	conn, err := testkit.TryDial(fmt.Sprintf("127.0.0.1:%d", reg.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := dialHTTP2(t, conn)
+	c.get(1, "/app/")
+	if got := c.next(); got != "1 status 400" {
+		t.Errorf("another host: %s", got)
+	}
+	c.next()
+	c.request(3, true, ":method", "GET", ":scheme", "http", ":authority", "localhost", ":path", "/other")
+	if got := c.next(); got != "3 status 404" {
+		t.Errorf("another path: %s", got)
+	}
+}
+
+// A frame that is not complete, while there is something to send, does not
+// keep the loop busy: it once turned for ever and took all memory.
+func TestHTTP2IncompleteFrame(t *testing.T) {
+	_, app, _, c := oneHTTP2(t, 2)
+	c.get(1, "/1")
+	io.WriteString(c.Conn, "\x00\x00\x10\x01") // the start of HEADERS
+	r := app.Request()
+	r.Respond(200, nil, "one")
+	c.want("1 status 200", `1 "one" END`)
+	_, app2, _, other := oneHTTP2(t, 1)
+	other.get(1, "/")
+	app2.Request().Respond(200, nil, "")
+	other.want("1 status 200 END")
+}
+
+// What breaks the protocol ends the connection and nothing else.
+func TestHTTP2Faults(t *testing.T) {
+	d, app, reg, c := oneHTTP2(t, 2)
+	c.get(1, "/running")
+	r := app.Request()
+	c.WriteRawFrame(http2.FrameSettings, 0, 1, nil) // SETTINGS on a stream
+	c.want("goaway PROTOCOL_ERROR", "EOF")
+	r.WantCancel(1)
+	other := d.Dial(reg)
+	other.Get("/")
+	app.Request().Respond(200, nil, "")
+	other.WantStatus(200)
+}
+
+// A client that does not read costs its windows and no more.
+func TestHTTP2SlowReader(t *testing.T) {
+	_, app, _, c := oneHTTP2(t, 2)
+	c.get(1, "/slow")
+	c.get(3, "/quick")
+	slow, quick := app.Request(), app.Request()
+	slow.Start(200, nil, strings.Repeat("x", 60000))
+	slow.Finish(strings.Repeat("y", 5000))
+	quick.Respond(204, nil, "")
+	c.want("1 status 200")
+	for {
+		switch got := c.next(); {
+		case got == "3 status 204 END":
+			return
+		case !strings.HasPrefix(got, "1 "):
+			t.Fatal(got)
+		}
+	}
+}
