@@ -38,15 +38,18 @@ func (c *Conn) measure() {
 }
 
 // grow takes the answer: what arrived meanwhile is about what the path holds,
-// its bandwidth times its delay. If that is most of the window, the window is what limits the
-// client.
+// its bandwidth times its delay. The PING left when half a window had arrived, and that is given
+// back by halves; so a client that is held up by its window sends half of it in that time. A
+// third is taken as the sign, and with three times what the path holds nobody is held up.
 func (c *Conn) grow() {
 	c.measuring = false
 	l := c.shared.Limits
-	if int64(c.measured) < int64(c.target)/3*2 {
+	if c.measured < c.target/3 {
 		return
 	}
-	c.target = int32(min(2*max(int64(c.measured), int64(c.target)), int64(max(l.MaxWindow, c.target))))
-	c.connTarget = int32(min(max(int64(c.connTarget), 2*int64(c.target)), int64(max(l.MaxConnWindow, c.connTarget))))
+	most := max(l.MaxWindow, c.target)
+	c.target = int32(min(2*int64(c.target), int64(most)))
+	most = max(l.MaxConnWindow, c.connTarget)
+	c.connTarget = int32(min(max(int64(c.connTarget), 2*int64(c.target)), int64(most)))
 	c.refill()
 }
