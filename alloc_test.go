@@ -123,7 +123,8 @@ func newBegunCounterForTest() (*begunCounter, *os.File, error) {
 // more.
 func TestMemoryOfLargeBodies(t *testing.T) {
 	const size = 64 << 20
-	piece := make([]byte, 1<<20)
+	piece := make([]byte, 32<<10)
+	text := string(piece)
 	s, _ := serve(t, fakedaemon.Config{Discard: true}, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n, err := io.Copy(io.Discard, r.Body); n != size || err != nil {
 			t.Error(n, err)
@@ -136,7 +137,7 @@ func TestMemoryOfLargeBodies(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	x := s.Start(fakedaemon.Request{Method: "PUT", Open: true, Length: size})
 	for range size / len(piece) {
-		x.Data(string(piece), false)
+		x.Data(text, false)
 	}
 	x.Data("", true)
 	x.Wait()
@@ -144,7 +145,8 @@ func TestMemoryOfLargeBodies(t *testing.T) {
 		t.Errorf("%d bytes", x.Received)
 	}
 	runtime.ReadMemStats(&after)
-	if n := after.HeapSys - before.HeapSys; after.HeapSys > before.HeapSys && n > 16<<20 {
+	// Most of it is the fake daemon's.
+	if n := int64(after.HeapSys) - int64(before.HeapSys); n > 32<<20 {
 		t.Errorf("%d MiB more memory", n>>20)
 	}
 }

@@ -54,6 +54,9 @@ func (c *requestContext) Err() error {
 	if !ended {
 		return nil
 	}
+	if err := c.base.Err(); err != nil {
+		return err
+	}
 	return context.Canceled
 }
 

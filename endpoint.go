@@ -39,6 +39,7 @@ type endpoint struct {
 	credit     int  // requests that the daemon may send at once on each loop
 	autoCredit bool // the end of a request gives its credit back
 	base       context.Context
+	baseEnds   bool         // it can end before the requests do
 	standIn    *http.Server // for http.ServerContextKey
 
 	ctx    context.Context // of connecting; ends when the endpoint stops
@@ -66,7 +67,7 @@ type wantedPrefix struct {
 // is restarted is back within moments.
 const (
 	firstRetry = 20 * time.Millisecond
-	lastRetry  = 2 * time.Second
+	lastRetry  = 500 * time.Millisecond
 )
 
 // start connects and registers for the first time; its error is the caller's.
@@ -80,7 +81,7 @@ func (e *endpoint) start(ctx context.Context) error {
 		e.cancel()
 		return err
 	}
-	if e.base.Done() != nil {
+	if e.baseEnds {
 		e.mu.Lock()
 		e.stopBase = context.AfterFunc(e.base, e.cancelRequests)
 		e.mu.Unlock()

@@ -110,10 +110,12 @@ func (l *loop) read() {
 	var failure error
 	err := l.raw.Read(func(fd uintptr) bool {
 		for {
-			n, err := sys.Read(int(fd), buf[have:])
+			n, err := readSocket(int(fd), buf[have:])
 			switch {
 			case err == sys.ErrAgain:
 				return false
+			case err == syscall.EINTR:
+				continue
 			case err != nil:
 				failure = err
 				return true

@@ -17,6 +17,11 @@ const (
 	outLimit = 256 << 10
 	// outKeep is the largest buffer that is kept for the next batch.
 	outKeep = 512 << 10
+	// outFiles is how many descriptors wait to be passed: each is one of ours.
+	outFiles = 32
+	// sendRounds is how often one goroutine goes on with what others have added
+	// meanwhile; after that it has done enough for them.
+	sendRounds = 8
 )
 
 // An outbox is what is to be sent on a loop connection. Frames are appended to
@@ -39,6 +44,8 @@ type outbox struct {
 
 // An outFile is a descriptor that must go with the byte at offset at.
 type outFile struct{ at, fd int }
+
+func (o *outbox) full() bool { return len(o.buf) > outLimit || len(o.files) > outFiles }
 
 func (o *outbox) empty() bool { return len(o.buf) == 0 && !o.writing }
 
@@ -74,7 +81,7 @@ func (l *loop) flush() {
 		return
 	}
 	o.writing = true
-	for len(o.buf) > 0 && !l.closed {
+	for round := 0; len(o.buf) > 0 && !l.closed && round < sendRounds; round++ {
 		buf, files := o.buf, o.files
 		o.buf, o.files = o.spare[:0], o.spareFiles[:0]
 		l.mu.Unlock()
@@ -90,6 +97,10 @@ func (l *loop) flush() {
 		o.room.Broadcast()
 	}
 	o.writing = false
+	if len(o.buf) > 0 && !l.closed && !o.kicked {
+		o.kicked = true
+		go l.flush()
+	}
 	l.checkDrained()
 	l.mu.Unlock()
 }
@@ -130,9 +141,12 @@ func (l *loop) writeAll(b []byte) error {
 // sendSome is called by the poller whenever the socket may take more.
 func (l *loop) sendSome(fd uintptr) bool {
 	for len(l.out.rest) > 0 {
-		n, err := sys.Write(int(fd), l.out.rest, false)
+		n, err := writeSocket(int(fd), l.out.rest)
 		if err == sys.ErrAgain {
 			return false
+		}
+		if err == syscall.EINTR {
+			continue
 		}
 		if err != nil {
 			l.out.err = err

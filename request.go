@@ -68,6 +68,9 @@ func newExchange(l *loop, h channel.Header, head *channel.RequestHead, body int,
 	}
 	x.ctx.base = l.e.base
 	x.ctx.x = x
+	if l.e.baseEnds && l.e.base.Err() != nil {
+		x.ctx.cancel()
+	}
 	return x
 }
 

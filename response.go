@@ -63,6 +63,7 @@ var (
 	_ http.ResponseWriter = (*response)(nil)
 	_ http.Flusher        = (*response)(nil)
 	_ http.Hijacker       = (*response)(nil)
+	_ http.CloseNotifier  = (*response)(nil)
 )
 
 // Header returns the map of fields that WriteHeader sends.
@@ -376,6 +377,15 @@ func (w *response) SetWriteDeadline(t time.Time) error {
 // EnableFullDuplex has nothing to do: the body can always be read while the
 // response is written.
 func (w *response) EnableFullDuplex() error { return nil }
+
+// CloseNotify is what Request.Context was before there was one. Programs still
+// call it, gin for one. The channel gets true when the client has left or the
+// handler has returned.
+func (w *response) CloseNotify() <-chan bool {
+	gone := make(chan bool, 1)
+	w.x.ctx.AfterFunc(func() { gone <- true })
+	return gone
+}
 
 // finish ends the response when the handler has returned: orderly, or by
 // cutting it off. It leaves the frames in the outbox.

@@ -517,6 +517,19 @@ func TestClientGone(t *testing.T) {
 	s.Loops[0].Send(nil)
 }
 
+func TestCloseNotify(t *testing.T) {
+	running := make(chan struct{})
+	s := serveFunc(t, func(w http.ResponseWriter, r *http.Request) {
+		gone := w.(http.CloseNotifier).CloseNotify()
+		close(running)
+		<-gone
+	})
+	x := s.Start(fakedaemon.Request{})
+	<-running
+	x.Cancel(1)
+	x.Wait()
+}
+
 // What a handler leaves behind cannot do anything any more.
 func TestAfterHandler(t *testing.T) {
 	kept := make(chan http.ResponseWriter, 1)

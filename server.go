@@ -195,6 +195,7 @@ func (s *Server) start(ctx context.Context, to sink, credit int, autoCredit bool
 			panic("httpsys: BaseContext returned nil")
 		}
 	}
+	e.baseEnds = e.base.Done() != nil
 	for _, url := range s.Prefixes {
 		e.wanted = append(e.wanted, wantedPrefix{url: url, group: len(e.wanted)})
 	}

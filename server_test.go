@@ -445,13 +445,13 @@ func TestCloseWhileRegistering(t *testing.T) {
 func TestBaseContext(t *testing.T) {
 	type key struct{}
 	base, cancel := context.WithCancel(context.WithValue(context.Background(), key{}, "base"))
-	running, ended := make(chan struct{}), make(chan error)
+	running, ended := make(chan struct{}, 2), make(chan error)
 	s := &Server{BaseContext: func() context.Context { return base },
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Context().Value(key{}) != "base" {
 				t.Error("the value of the base context is missing")
 			}
-			close(running)
+			running <- struct{}{}
 			<-r.Context().Done()
 			ended <- r.Context().Err()
 		})}
@@ -462,6 +462,10 @@ func TestBaseContext(t *testing.T) {
 	if err := <-ended; err != context.Canceled {
 		t.Error(err)
 	}
+	x.Wait()
+	// A request that comes later has a context that has ended.
+	x = session.Start(fakedaemon.Request{})
+	<-ended
 	x.Wait()
 }
 

@@ -30,15 +30,15 @@ type session struct {
 	begun  bool // capability: the daemon reads how many requests were begun
 	files  bool // capability: the daemon sends files
 
-	callMu  sync.Mutex // one call at a time; they are rare
-	calls   uint32
-	replies chan reply
+	callMu sync.Mutex // one call at a time; they are rare
 
 	// Set before the first loop opens, constant afterwards.
 	registered []channel.RegisterResult
 	prefixes   map[uint32]string // by registration id
 
 	mu      sync.Mutex
+	calls   uint32        // so far: the number of the latest
+	answer  chan<- []byte // for the call that waits, or nil
 	loops   []*loop       // those that are open; all of them once openLoops has returned
 	over    bool          // fail was called
 	failed  chan struct{} // closed when the session is over
@@ -47,18 +47,13 @@ type session struct {
 	announced int // how many loops the daemon has
 }
 
-type reply struct {
-	stream  uint32
-	payload []byte
-}
-
 // openSession connects and says hello.
 func openSession(ctx context.Context, socket string) (*session, error) {
 	conn, path, err := dialDaemon(ctx, socket)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{conn: conn, path: path, replies: make(chan reply), failed: make(chan struct{})}
+	s := &session{conn: conn, path: path, failed: make(chan struct{})}
 	hello := channel.HelloMessage{Protocol: channel.Version, Role: channel.RoleSession, Program: programName()}
 	welcome, err := exchangeHello(ctx, conn, hello, -1)
 	if err != nil {
@@ -188,11 +183,12 @@ func (s *session) read() {
 			s.fail(replyError(payload))
 			return
 		}
-		select {
-		case s.replies <- reply{h.Stream, payload}:
-		case <-s.failed:
-			return
+		s.mu.Lock()
+		if h.Stream == s.calls && s.answer != nil {
+			s.answer <- payload // has room
+			s.answer = nil
 		}
+		s.mu.Unlock()
 	}
 }
 
@@ -211,35 +207,34 @@ func (s *session) call(ctx context.Context, method string, params, result any) e
 	if len(payload) > channel.MaxPayload {
 		return &channel.Error{Code: channel.InvalidParameter, Message: "the call is too long"}
 	}
+	answer := make(chan []byte, 1)
+	s.mu.Lock()
 	s.calls++
 	number := s.calls
+	s.answer = answer
+	s.mu.Unlock()
 	if _, err := s.conn.Write(channel.AppendFrame(nil, channel.Call, 0, number, 0, payload)); err != nil {
 		s.fail(err)
 		return s.failure
 	}
 	timeout := time.NewTimer(handshakeTimeout)
 	defer timeout.Stop()
-	for {
-		select {
-		case r := <-s.replies:
-			if r.stream != number {
-				continue // of a call whose caller has given up
-			}
-			var m channel.ReplyMessage
-			if err := json.Unmarshal(r.payload, &m); err != nil {
-				return fmt.Errorf("REPLY: %w", err)
-			}
-			if m.Error != nil {
-				return m.Error
-			}
-			return json.Unmarshal(m.Result, result)
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timeout.C:
-			return errors.New("the daemon does not answer")
-		case <-s.failed:
-			return s.failure
+	select {
+	case reply := <-answer:
+		var m channel.ReplyMessage
+		if err := json.Unmarshal(reply, &m); err != nil {
+			return fmt.Errorf("REPLY: %w", err)
 		}
+		if m.Error != nil {
+			return m.Error
+		}
+		return json.Unmarshal(m.Result, result)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timeout.C:
+		return errors.New("the daemon does not answer")
+	case <-s.failed:
+		return s.failure
 	}
 }
 

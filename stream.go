@@ -298,7 +298,7 @@ func (s *stream) reserve(least, most int) (int, error) {
 func (s *stream) lockRoom() error {
 	l := s.l
 	l.mu.Lock()
-	for len(l.out.buf) > outLimit && !l.closed && !s.gone.Load() && !s.late.Load() && !s.interrupted.Load() {
+	for l.out.full() && !l.closed && !s.gone.Load() && !s.late.Load() && !s.interrupted.Load() {
 		if !l.out.writing {
 			l.mu.Unlock()
 			l.flush()
