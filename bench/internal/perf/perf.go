@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,14 +35,34 @@ func Record(ctx context.Context, dir string, pids []int, out string, f func() er
 		list[i] = strconv.Itoa(pid)
 	}
 	var said bytes.Buffer
-	// 997 Hz: not in step with anything that happens every millisecond.
-	record := exec.CommandContext(ctx, "perf", "record", "-q", "-F", "997", "-g", "-o", data, "-p", strings.Join(list, ","))
-	record.Stdout, record.Stderr = &said, &said
-	record.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := record.Start(); err != nil {
+	// perf takes a while to attach to the processes. It starts with its counters
+	// off (-D -1), is told to switch them on, and says when it has.
+	control, tell, err := os.Pipe()
+	if err != nil {
 		return err
 	}
-	err := f()
+	defer tell.Close()
+	answer, ack, err := os.Pipe()
+	if err != nil {
+		control.Close()
+		return err
+	}
+	defer answer.Close()
+	// 997 Hz: not in step with anything that happens every millisecond.
+	record := exec.CommandContext(ctx, "perf", "record", "-q", "-F", "997", "-g", "-o", data, "-D", "-1",
+		"--control", "fd:3,4", "-p", strings.Join(list, ","))
+	record.ExtraFiles = []*os.File{control, ack}
+	record.Stdout, record.Stderr = &said, &said
+	record.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	err = record.Start()
+	control.Close()
+	ack.Close()
+	if err != nil {
+		return err
+	}
+	io.WriteString(tell, "enable\n")
+	io.ReadFull(answer, make([]byte, len("ack\n"))) // or its end, if perf could not start
+	err = f()
 	record.Process.Signal(syscall.SIGINT)
 	record.Wait() // ends with the signal's status even when all is well
 	if err != nil {
