@@ -3,6 +3,7 @@ package httpsys
 import (
 	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -34,7 +35,7 @@ func TestAllocations(t *testing.T) {
 		{"no body", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }, maxAllocations},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			l, ended := loopForTest(t, test.handler)
+			l, ended := loopForTest(t, test.handler, false)
 			frame := appendBenchRequest(nil, 1)
 			ask := func() {
 				if _, _, err := l.frames(frame); err != nil {
@@ -53,8 +54,9 @@ func TestAllocations(t *testing.T) {
 }
 
 // loopForTest returns a loop with a pool behind it whose reader is the test.
-// The channel gets a value for each response that has left on the socket.
-func loopForTest(t *testing.T, h http.Handler) (*loop, chan struct{}) {
+// The channel gets a value for each frame that has left on the socket, unless
+// deaf.
+func loopForTest(t *testing.T, h http.Handler, deaf bool) (*loop, chan struct{}) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -71,7 +73,7 @@ func loopForTest(t *testing.T, h http.Handler) (*loop, chan struct{}) {
 		conns[i] = c.(*net.UnixConn)
 	}
 	p := newPool(h, 10)
-	e := &endpoint{srv: new(Server), sink: p, autoCredit: true, base: context.Background()}
+	e := &endpoint{srv: &Server{ErrorLog: log.New(io.Discard, "", 0)}, sink: p, autoCredit: true, base: context.Background()}
 	l := &loop{sess: &session{failed: make(chan struct{})}, e: e, conn: conns[0], window: channel.DefaultWindow}
 	l.out.room.L = &l.mu
 	l.out.send = l.sendSome
@@ -91,7 +93,7 @@ func loopForTest(t *testing.T, h http.Handler) (*loop, chan struct{}) {
 			if err != nil {
 				return
 			}
-			for b := buf[:n]; len(b) > 0; {
+			for b := buf[:n]; len(b) > 0 && !deaf; {
 				h, err := channel.ParseHeader(b)
 				if err != nil {
 					t.Error(err)
