@@ -98,9 +98,14 @@ func (c *Conn) Ready(events uint32) {
 		c.tls.Wake()
 		return
 	}
-	if events&(sys.Failed|sys.Hangup) != 0 {
+	if events&sys.Failed != 0 || events&sys.Hangup != 0 && c.lingering {
 		c.close()
 		return
+	}
+	if events&sys.Hangup != 0 {
+		// Both sides have ended in order, but the last of what the client sent may
+		// not be read yet.
+		events |= sys.Readable | sys.PeerClosed
 	}
 	if events&sys.Writable != 0 && c.out != nil {
 		c.flush()
@@ -171,7 +176,7 @@ func (c *Conn) linger() {
 		return
 	}
 	c.closeNotify()
-	if c.peerClosed {
+	if c.peerClosed && !c.readable { // everything that it ever sent is read
 		c.close()
 		return
 	}

@@ -34,7 +34,7 @@ type http1 struct {
 	closeSoon bool // close when all is sent
 	shutSoon  bool // opaque: half-close when all is sent
 	heard     bool // the exchange knows that the client has closed its side
-	garbled   bool // what the client sent is not understood: more may be on its way
+	garbled   bool // the client may be sending what nobody understands
 }
 
 // state says what the next bytes of the client are.
@@ -110,13 +110,13 @@ func (c *http1) settle() {
 		return
 	}
 	switch {
+	case c.closeSoon && c.x == nil:
+		c.finish()
 	case c.state == opaque && c.shutSoon:
 		c.shutSoon = false
 		c.closeNotify()
 		sys.ShutdownWrite(c.fd)
 		c.arm()
-	case c.closeSoon && c.x == nil:
-		c.finish()
 	case c.done:
 		c.responseSent()
 	default:

@@ -167,7 +167,15 @@ func (c *http1) File(fd int, offset, length int64, end bool) {
 }
 
 // CanOpaque implements exchange.Client.
-func (c *http1) CanOpaque(raw bool) bool { return raw || c.upgrade || c.request.Connect }
+func (c *http1) CanOpaque(status int) bool {
+	switch {
+	case status == 0:
+		return true
+	case status == 101:
+		return c.upgrade
+	}
+	return c.request.Connect
+}
 
 // Opaque implements exchange.Client.
 func (c *http1) Opaque(r *message.Response) {
@@ -183,10 +191,11 @@ func (c *http1) Opaque(r *message.Response) {
 	c.resume() // bytes may have come with the handshake
 }
 
-// Close implements exchange.Client.
+// Close implements exchange.Client. A client that has not closed its side may
+// be sending at this moment.
 func (c *http1) Close() {
 	c.x = nil
-	c.closeSoon = true
+	c.closeSoon, c.garbled = true, !c.heard
 	c.settle()
 }
 

@@ -55,7 +55,7 @@ func (c *http1) arm() {
 
 func (c *http1) waitsFor() waits {
 	switch {
-	case c.state == opaque:
+	case c.state == opaque && c.x != nil:
 	case c.out != nil:
 		return forSend
 	case c.state == head && c.parser.Started():

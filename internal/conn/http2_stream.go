@@ -377,7 +377,7 @@ func (st *stream) File(fd int, offset, length int64, end bool) {
 
 // CanOpaque implements exchange.Client: there is no raw form, nor 101, in
 // HTTP/2.
-func (st *stream) CanOpaque(raw bool) bool { return !raw && st.connect }
+func (st *stream) CanOpaque(status int) bool { return status/100 == 2 && st.connect }
 
 // Opaque implements exchange.Client.
 func (st *stream) Opaque(r *message.Response) {

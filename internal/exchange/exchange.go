@@ -29,6 +29,7 @@ type Exchange struct {
 	reqEnded bool // the worker has the end of the request
 	broken   bool // the request will never end
 	halfEnd  bool // the client has closed its sending side
+	respEnd  bool // opaque: the worker has closed its sending side
 	headSent bool
 	opaque   bool
 
@@ -264,14 +265,14 @@ func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
 
 // Data takes body bytes from the worker.
 func (x *Exchange) Data(b []byte, end bool) error {
-	if !x.headSent {
+	if !x.headSent || x.respEnd {
 		return ErrOrder
 	}
 	if err := x.take(len(b)); err != nil {
 		return err
 	}
 	c := x.client
-	if end && !x.opaque {
+	if x.respEnd = end && x.opaque; end && !x.opaque {
 		x.over()
 	}
 	c.Body(b, end)
@@ -309,7 +310,11 @@ func (x *Exchange) File(fd int, offset, length int64, end bool) error {
 // Opaque leaves HTTP; r is nil for the raw form.
 func (x *Exchange) Opaque(r *message.Response, body []byte) error {
 	x.touched()
-	if x.headSent || !x.reqEnded || !x.client.CanOpaque(r == nil) {
+	status := 0
+	if r != nil {
+		status = r.Status
+	}
+	if x.headSent || !x.reqEnded || !x.client.CanOpaque(status) {
 		return ErrNoUpgrade
 	}
 	if err := x.take(len(body)); err != nil {

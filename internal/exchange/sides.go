@@ -18,8 +18,9 @@ type Client interface {
 	File(fd int, offset, length int64, end bool)
 	// Opaque ends HTTP: a head (nil: none), then bytes both ways.
 	Opaque(r *message.Response)
-	// CanOpaque says whether Opaque can be called, without a head if raw.
-	CanOpaque(raw bool) bool
+	// CanOpaque says whether Opaque can be called with this status, 0 if
+	// without a head.
+	CanOpaque(status int) bool
 	// Close ends an opaque exchange once everything is sent.
 	Close()
 	// Fail answers with an error of the daemon; no head was sent before. reason

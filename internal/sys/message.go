@@ -109,10 +109,14 @@ func IsMemoryFile(fd int) bool {
 	return err == nil
 }
 
-// IsLocalRegular reports whether fd is a regular file on a file system that
-// answers without asking another program or machine, so that sending it
-// cannot stall a loop for ever.
+// IsLocalRegular reports whether fd is open for reading on a regular file, on a
+// file system that answers without asking another program or machine, so that
+// sending it cannot stall a loop for ever.
 func IsLocalRegular(fd int) bool {
+	mode, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil || mode&unix.O_ACCMODE == unix.O_WRONLY || mode&unix.O_PATH != 0 {
+		return false
+	}
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return false

@@ -402,7 +402,7 @@ func (a *App) Serve(handle func(*Request)) {
 					return
 				}
 				if f.Type == channel.Request {
-					handle(l.parse(f))
+					handle(l.Parse(f))
 				}
 			}
 		}()

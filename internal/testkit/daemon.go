@@ -74,7 +74,8 @@ func Start(t testing.TB, opt Options) *Daemon {
 		}
 		d.Shutdown()
 		if t.Failed() {
-			t.Logf("log of the daemon:\n%s", d.Log.String())
+			lines := strings.SplitAfter(d.Log.String(), "\n")
+			t.Logf("end of the log of the daemon:\n%s", strings.Join(lines[max(0, len(lines)-20):], ""))
 		}
 	})
 	return d

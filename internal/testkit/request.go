@@ -27,10 +27,11 @@ func (l *Loop) Request() *Request {
 	if f.Type != channel.Request {
 		l.t.Fatalf("got %v; want REQUEST", f)
 	}
-	return l.parse(f)
+	return l.Parse(f)
 }
 
-func (l *Loop) parse(f Frame) *Request {
+// Parse takes a REQUEST apart.
+func (l *Loop) Parse(f Frame) *Request {
 	h, body, err := channel.ParseRequest(f.Payload)
 	if err != nil {
 		l.t.Errorf("%v: %v", f, err)

@@ -231,16 +231,12 @@ func (c *Channel) response(x *exchange.Exchange, h channel.Header, payload []byt
 	}
 	r := &c.Stage.Response
 	end := h.Flags&channel.FlagEnd != 0
-	if h.Flags&channel.FlagOpaque != 0 {
-		if end {
-			return exchange.ErrOrder
-		}
-		if h.Value == 0 && len(head) == 0 {
-			return x.Opaque(nil, body)
-		}
-		if h.Value != 101 && h.Value/100 != 2 {
-			return errStatus
-		}
+	opaque := h.Flags&channel.FlagOpaque != 0
+	if opaque && end {
+		return exchange.ErrOrder
+	}
+	if opaque && h.Value == 0 && len(head) == 0 && fields == 0 {
+		return x.Opaque(nil, body)
 	}
 	if h.Flags&channel.FlagText != 0 {
 		if fields != 0 {
@@ -253,10 +249,13 @@ func (c *Channel) response(x *exchange.Exchange, h channel.Header, payload []byt
 	if err != nil {
 		return err
 	}
-	if h.Flags&channel.FlagOpaque != 0 {
-		return x.Opaque(r, body)
+	if !opaque {
+		return x.Respond(r, body, end)
 	}
-	return x.Respond(r, body, end)
+	if r.Status != 101 && r.Status/100 != 2 {
+		return errStatus
+	}
+	return x.Opaque(r, body)
 }
 
 func (c *Channel) file(x *exchange.Exchange, h channel.Header, payload []byte) error {
