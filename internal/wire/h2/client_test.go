@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the Transport of this package is a peer of its own, whatever net/http uses
+
 package h2
 
 import (

@@ -116,8 +116,8 @@ func (c *Conn) Init(s *Shared, now int64) {
 // Streams is how many are open.
 func (c *Conn) Streams() int { return c.streams.n }
 
-// Err is why the connection failed, nil if it did not. It must be closed when
-// Out is sent.
+// Err is why the connection failed, nil if it did not. Any call can find a
+// reason; Next then tells of it, and the connection must be closed when Out is sent.
 func (c *Conn) Err() *Error { return c.err }
 
 // Done says that the connection has served its purpose in an orderly way, and can be

@@ -74,7 +74,9 @@ func isVolatile(name []byte) bool {
 
 func newEncField(name, value []byte, h uint64) *encField {
 	n, v := string(bytes.ToLower(name)), string(value)
-	f := &encField{hash: h, name: bytes.Clone(name), value: bytes.Clone(value), size: uint32(len(n) + len(v) + entryOverhead)}
+	f := &encField{
+		hash: h, name: bytes.Clone(name), value: bytes.Clone(value), size: uint32(len(n) + len(v) + entryOverhead),
+	}
 	for i := range static {
 		if string(static[i].name) == n && string(static[i].value) == v && len(v) > 0 {
 			f.static = uint8(i + 1)
@@ -202,7 +204,8 @@ func (e *encoder) end(dst []byte, start int, last bool) []byte {
 
 // appendResponse appends the head of a final response. length is added if it
 // is not negative; withLength says whether that of the application may be there.
-func (e *encoder) appendResponse(dst []byte, s *Shared, id uint32, r *message.Response, length int64, withLength, last bool) []byte {
+func (e *encoder) appendResponse(dst []byte, s *Shared, id uint32, r *message.Response, length int64,
+	withLength, last bool) []byte {
 	start := len(dst)
 	dst = e.begin(dst, id)
 	dst = appendStatus(dst, r.Status)

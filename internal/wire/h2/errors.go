@@ -70,7 +70,7 @@ var (
 var (
 	ErrClientReset     = broken(Cancel, "H2_Reset", "The client reset the stream.")
 	ErrHalfClosed      = broken(StreamClosed, "H2_StreamClosed", "A frame follows the end of the request.")
-	ErrStreamWindow    = broken(FlowControlError, "H2_Window", "The client sent more than the window of the stream allows.")
+	ErrStreamWindow    = broken(FlowControlError, "H2_Window", "The client sent more than its stream allows.")
 	ErrStreamOverflow  = broken(FlowControlError, "H2_Window", "The window of a stream is above 2^31-1.")
 	ErrStreamUpdate    = broken(ProtocolError, "H2_Window", "A WINDOW_UPDATE adds nothing.")
 	ErrDependency      = broken(ProtocolError, "H2_Priority", "A stream depends on itself.")
@@ -84,7 +84,7 @@ var (
 	ErrTrailerPseudo   = broken(ProtocolError, "H2_Trailers", "A pseudo-header field is in the trailer section.")
 	ErrTrailersLong    = broken(EnhanceYourCalm, "H2_Trailers", "The trailer section is too long.")
 	ErrName            = broken(ProtocolError, "Header", "A field name is not a token in lower case.")
-	ErrValue           = broken(ProtocolError, "Header", "A field value has a control character, or white space around it.")
+	ErrValue           = broken(ProtocolError, "Header", "A field value has a control, or white space around it.")
 	ErrConnectionField = broken(ProtocolError, "Header", "A field of HTTP/1 connections is in the header.")
 	ErrTE              = broken(ProtocolError, "Header", "TE is not trailers.")
 	ErrPseudo          = broken(ProtocolError, "H2_Pseudo", "A pseudo-header field is unknown or there twice.")

@@ -67,7 +67,8 @@ type Rates struct {
 // 128 streams are nginx's number; RFC 9113 6.5.2 advises against fewer than 100.
 // A browser that leaves a page resets at most that many streams at once, and does so
 // seldom; attacks need thousands. A correct client never causes a fault, and acknowledges
-// some tens of SETTINGS or PING frames in a connection's life.
+// some tens of SETTINGS or PING frames in a connection's life. Late frames are what was on its way
+// when an upload was answered early: a full window of small ones, for each of several streams.
 var DefaultLimits = Limits{
 	Head: 16384, Field: 16384, Target: 16384, Fields: 256, Continuations: 16,
 	Streams: 128, Tunnels: true,
@@ -76,7 +77,7 @@ var DefaultLimits = Limits{
 	Period: 10_000,
 	Rates: Rates{
 		Resets: 200, Faults: 50, Refused: 100, LongHeads: 20, Settings: 20, Pings: 200, WindowUpdates: 2000,
-		Priorities: 500, Empty: 100, Unknown: 200, Dribbles: 1000, Late: 5000, Stalls: 8,
+		Priorities: 500, Empty: 100, Unknown: 200, Dribbles: 1000, Late: 20_000, Stalls: 8,
 	},
 	HeaderWait: 120_000, SettingsWait: 30_000, DrainWait: 1000, StallPeriod: 10_000, MinSendRate: 150,
 }

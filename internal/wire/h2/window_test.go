@@ -94,7 +94,7 @@ func TestConnectionWindowBoundsWhatIsHeld(t *testing.T) {
 
 // Padding, and DATA on streams that are gone, go back to the window at once.
 func TestNothingOfTheWindowIsLost(t *testing.T) {
-	s := ready(t, nil)
+	s := ready(t, func(l *Limits) { l.Rates.Late = 5000 })
 	s.eager = true
 	padded := func(id uint32) string {
 		return frame(typeData, flagPadded, id, "\xff"+content(10)+strings.Repeat("\x00", 255))
