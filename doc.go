@@ -58,6 +58,6 @@
 // the settings, endpoint.go keeps them registered, session.go and loop.go are
 // the connections, out.go is what is sent; stream.go is one request on its
 // loop, request.go and response.go are what a handler sees of it, pool.go runs
-// the handlers. hijack.go, sendfile.go, listen.go with textconn.go, and
-// receive.go are what their names say.
+// the handlers. hijack.go and sendfile.go are what their names say, listen.go
+// with textconn.go is Listen, receive.go is Open.
 package httpsys

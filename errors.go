@@ -13,17 +13,29 @@ type Code string
 
 // The codes. All but NoDaemon and Disconnected come from the daemon.
 const (
-	InvalidParameter    Code = Code(channel.InvalidParameter)    // the prefix or an option is malformed
-	AccessDenied        Code = Code(channel.AccessDenied)        // reserved for somebody else, a port below 1024, or a socket of another user
-	AlreadyExists       Code = Code(channel.AlreadyExists)       // another queue has registered the prefix
-	NotFound            Code = Code(channel.NotFound)            // no such registration
-	PortInUse           Code = Code(channel.PortInUse)           // a program that does not use httpsys holds the port
-	AddressNotAvailable Code = Code(channel.AddressNotAvailable) // the prefix names an address that the machine does not have
-	Unsupported         Code = Code(channel.Unsupported)         // the daemon is older or newer than this package understands
-	Limit               Code = Code(channel.Limit)               // a bound of the daemon is reached
-	Internal            Code = Code(channel.Internal)            // the daemon failed
-	NoDaemon            Code = "no_daemon"                       // nobody listens on the socket
-	Disconnected        Code = "disconnected"                    // the connection to the daemon ended
+	// InvalidParameter: the prefix or an option is malformed.
+	InvalidParameter = Code(channel.InvalidParameter)
+	// AccessDenied: the prefix is reserved for somebody else or its port is
+	// below 1024; or the daemon's socket is not for us.
+	AccessDenied = Code(channel.AccessDenied)
+	// AlreadyExists: another queue has registered the prefix.
+	AlreadyExists = Code(channel.AlreadyExists)
+	// NotFound: there is no such registration.
+	NotFound = Code(channel.NotFound)
+	// PortInUse: a program that does not use httpsys holds the port.
+	PortInUse = Code(channel.PortInUse)
+	// AddressNotAvailable: the machine does not have the prefix's address.
+	AddressNotAvailable = Code(channel.AddressNotAvailable)
+	// Unsupported: the daemon is older or newer than this package understands.
+	Unsupported = Code(channel.Unsupported)
+	// Limit: a bound of the daemon is reached.
+	Limit = Code(channel.Limit)
+	// Internal: the daemon failed.
+	Internal = Code(channel.Internal)
+	// NoDaemon: nobody listens on the socket.
+	NoDaemon Code = "no_daemon"
+	// Disconnected: the connection to the daemon ended.
+	Disconnected Code = "disconnected"
 )
 
 // An Error says what could not be done, with what, and of which kind the

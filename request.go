@@ -270,7 +270,8 @@ func listHas(values []string, token string) bool {
 // RawPath.
 var plainPath = func() (t [256]bool) {
 	for c := range 256 {
-		t[c] = 'a' <= c|0x20 && c|0x20 <= 'z' && c < 128 || '0' <= c && c <= '9' || strings.IndexByte("/-_.~$&+,:;=@", byte(c)) >= 0 && c > 0
+		t[c] = 'a' <= c|0x20 && c|0x20 <= 'z' && c < 128 || '0' <= c && c <= '9' ||
+			strings.IndexByte("/-_.~$&+,:;=@", byte(c)) >= 0
 	}
 	return t
 }()

@@ -83,7 +83,8 @@ func programName() string {
 
 // exchangeHello sends HELLO, with a descriptor if that is not negative, and
 // waits for WELCOME. It reads not one byte more.
-func exchangeHello(ctx context.Context, conn *net.UnixConn, hello channel.HelloMessage, fd int) (*channel.WelcomeMessage, error) {
+func exchangeHello(ctx context.Context, conn *net.UnixConn, hello channel.HelloMessage, fd int) (
+	*channel.WelcomeMessage, error) {
 	deadline := time.Now().Add(handshakeTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d

@@ -107,7 +107,8 @@ func (l *Loop) open(r *Request) *Exchange {
 
 func (x *Exchange) requestFrame(r *Request) []byte {
 	method, target, host, client, local := r.Method, r.Target, r.Host, r.Client, r.Local
-	for p, v := range map[*string]string{&method: "GET", &target: "/", &host: "example.test", &client: "192.0.2.1:4711", &local: "192.0.2.80:8080"} {
+	for p, v := range map[*string]string{&method: "GET", &target: "/", &host: "example.test",
+		&client: "192.0.2.1:4711", &local: "192.0.2.80:8080"} {
 		if *p == "" {
 			*p = v
 		}
@@ -275,7 +276,9 @@ func (x *Exchange) Until(what string, holds func() bool) *Exchange {
 // UntilBody waits until the body is at least the given text.
 func (x *Exchange) UntilBody(text string) *Exchange {
 	x.d.t.Helper()
-	x.d.waitFor(fmt.Sprintf("the body %q", text), func() bool { return strings.HasPrefix(string(x.Body), text) || x.Ended != "" })
+	x.d.waitFor(fmt.Sprintf("the body %q", text), func() bool {
+		return strings.HasPrefix(string(x.Body), text) || x.Ended != ""
+	})
 	return x
 }
 
