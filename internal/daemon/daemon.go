@@ -56,8 +56,9 @@ type Daemon struct {
 	socket  net.Listener
 
 	mu       sync.Mutex
-	sessions map[string]*session // by token
-	byUser   map[uint32]int      // sessions of each user
+	sessions map[string]*session      // by token
+	byUser   map[uint32]int           // sessions of each user
+	greeting map[*net.UnixConn]uint32 // connections that have not said HELLO, with their users
 	queues   map[string]*queueState
 	regs     map[uint32]*registration
 	nextID   uint32 // of registrations
@@ -125,7 +126,7 @@ func Start(opt Options) (*Daemon, error) {
 		opt: opt, started: time.Now(),
 		log:      slog.New(slog.NewTextHandler(opt.Log, nil)),
 		sessions: map[string]*session{}, byUser: map[uint32]int{}, queues: map[string]*queueState{},
-		regs: map[uint32]*registration{},
+		regs: map[uint32]*registration{}, greeting: map[*net.UnixConn]uint32{},
 	}
 	raiseFileLimit()
 	var err error

@@ -16,6 +16,9 @@ func (d *Daemon) Shutdown() {
 		return
 	}
 	d.ending = true
+	for c := range d.greeting {
+		c.Close()
+	}
 	d.mu.Unlock()
 
 	d.socket.Close()

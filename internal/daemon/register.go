@@ -69,6 +69,10 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 	if cerr != nil {
 		return nil, cerr
 	}
+	if s.queues[q] == 0 && len(s.queues) >= maxQueues && s.peer.UID != 0 {
+		d.dropQueueIfUnused(q)
+		return nil, &channel.Error{Code: channel.Limit, Message: fmt.Sprintf("this session has taken requests from %d queues already", maxQueues)}
+	}
 	reg, cerr := d.bind(s, pre, q, override)
 	if cerr != nil {
 		d.dropQueueIfUnused(q)

@@ -24,6 +24,8 @@ import (
 const (
 	maxHello        = 64 << 10         // bytes of a HELLO
 	maxUserSessions = 1024             // sessions of a user other than root
+	maxUserGreeted  = 256              // connections of such a user that have not said HELLO
+	maxQueues       = 1024             // named queues of a session of such a user
 	maxProgram      = 64               // characters of a program's name
 	writeTime       = 10 * time.Second // for a REPLY to be taken
 )
@@ -68,8 +70,15 @@ func (d *Daemon) greet(c *net.UnixConn) {
 		c.Close()
 		return
 	}
+	if !d.beginGreeting(c, peer.UID) {
+		writeReply(c, 0, nil, &channel.Error{Code: channel.Limit, Message: fmt.Sprintf(
+			"user %s has %d connections already that say nothing", server.UserName(peer.UID), maxUserGreeted)})
+		c.Close()
+		return
+	}
 	c.SetDeadline(time.Now().Add(d.opt.Hello))
 	hello, fds, cerr := readHello(c)
+	d.endGreeting(c)
 	switch {
 	case cerr == nil && hello.Role == channel.RoleSession:
 		closeAll(fds)
@@ -86,6 +95,33 @@ func (d *Daemon) greet(c *net.UnixConn) {
 		writeReply(c, 0, nil, cerr)
 	}
 	c.Close()
+}
+
+// beginGreeting counts a connection that has still to say HELLO; false if its
+// user has too many of them. Such connections are cut when the daemon ends.
+func (d *Daemon) beginGreeting(c *net.UnixConn, uid uint32) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for _, other := range d.greeting {
+		if other == uid {
+			n++
+		}
+	}
+	if n >= maxUserGreeted && uid != 0 {
+		return false
+	}
+	d.greeting[c] = uid
+	if d.ending {
+		c.Close()
+	}
+	return true
+}
+
+func (d *Daemon) endGreeting(c *net.UnixConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.greeting, c)
 }
 
 func closeAll(fds []int) {
@@ -134,6 +170,9 @@ func readHello(c *net.UnixConn) (hello channel.HelloMessage, fds []int, _ *chann
 		}
 		if err != nil || n == 0 {
 			return hello, fds, bad("no complete HELLO came")
+		}
+		if len(fds) > 1 { // each byte could bring some
+			return hello, fds, bad("HELLO brings more than one descriptor")
 		}
 		buf = append(buf, b[:n]...)
 		if len(buf) == channel.HeaderSize && want == channel.HeaderSize {
@@ -325,12 +364,6 @@ func (d *Daemon) openChannel(c *net.UnixConn, peer server.Peer, hello channel.He
 	if hello.Loop < 0 || hello.Loop >= len(d.units) {
 		return refuse(channel.InvalidParameter, "loop is %d: want 0 to %d", hello.Loop, len(d.units)-1)
 	}
-	welcome, _ := json.Marshal(channel.WelcomeMessage{Protocol: channel.Version, Window: channel.DefaultWindow})
-	if _, err := c.Write(channel.AppendFrame(nil, channel.Welcome, 0, 0, 0, welcome)); err != nil {
-		closeAll(fds)
-		return nil
-	}
-	c.SetDeadline(time.Time{})
 	fd, err := duplicate(c)
 	if err != nil {
 		return refuse(channel.Internal, "%v", err)
@@ -349,6 +382,12 @@ func (d *Daemon) openChannel(c *net.UnixConn, peer server.Peer, hello channel.He
 	}
 	return cerr
 }
+
+// loopWelcome answers the HELLO of a loop connection.
+var loopWelcome = func() []byte {
+	b, _ := json.Marshal(channel.WelcomeMessage{Protocol: channel.Version, Window: channel.DefaultWindow})
+	return channel.AppendFrame(nil, channel.Welcome, 0, 0, 0, b)
+}()
 
 // duplicate takes the descriptor out of the hands of the net package.
 func duplicate(c *net.UnixConn) (fd int, err error) {
@@ -373,7 +412,7 @@ func (s *session) attach(u *unit, index, fd, begun, window, credit int) *channel
 	if s.channels[index] != nil {
 		return &channel.Error{Code: channel.AlreadyExists, Message: fmt.Sprintf("loop %d is open already", index)}
 	}
-	c, err := worker.New(u.shared, s, fd, begun, window, channel.DefaultWindow, credit)
+	c, err := worker.New(u.shared, s, fd, begun, loopWelcome, window, channel.DefaultWindow, credit)
 	if err != nil {
 		return &channel.Error{Code: channel.Internal, Message: err.Error()}
 	}

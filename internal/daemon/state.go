@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/httpsys/httpsys/internal/control"
+	"github.com/httpsys/httpsys/internal/worker"
 )
 
 // ServiceState implements server.Engine.
@@ -71,9 +72,9 @@ func (d *Daemon) ServiceState() (*control.State, error) {
 func (d *Daemon) loopState() (inflight map[*session]int, oldest map[*queueState]int64) {
 	inflight, oldest = map[*session]int{}, map[*queueState]int64{}
 	d.mu.Lock()
-	sessions := make([]*session, 0, len(d.sessions))
+	channels := map[*session][]*worker.Channel{}
 	for _, s := range d.sessions {
-		sessions = append(sessions, s)
+		channels[s] = slices.Clone(s.channels)
 	}
 	queues := make([]*queueState, 0, len(d.queues))
 	for _, q := range d.queues {
@@ -82,10 +83,8 @@ func (d *Daemon) loopState() (inflight map[*session]int, oldest map[*queueState]
 	d.mu.Unlock()
 	for i, u := range d.units {
 		u.loop.Call(func() {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			for _, s := range sessions {
-				if c := s.channels[i]; c != nil {
+			for s, cs := range channels {
+				if c := cs[i]; c != nil {
 					inflight[s] += c.Inflight()
 				}
 			}

@@ -44,6 +44,12 @@ func (d *Daemon) Connect() *Conn {
 	return d.conn(c)
 }
 
+// AppConn is Connect as a user.
+func (d *Daemon) AppConn(u *User) *Conn {
+	d.t.Helper()
+	return d.connectAs(u)
+}
+
 func (d *Daemon) conn(c *net.UnixConn) *Conn {
 	conn := &Conn{t: d.t, c: c}
 	d.t.Cleanup(func() { c.Close() })

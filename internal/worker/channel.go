@@ -101,9 +101,10 @@ const (
 	cancelled                    // the client is gone; the application has not ended the stream yet
 )
 
-// New makes a channel on a connection that has said hello, and starts it. It
-// takes over fd and begunFD, and must be called on the loop.
-func New(sh *Shared, session Session, fd, begunFD, window, initial, credit int) (*Channel, error) {
+// New makes a channel on a connection that has said hello, and starts it with
+// welcome as its first words. It takes over fd and begunFD, and must be called on
+// the loop.
+func New(sh *Shared, session Session, fd, begunFD int, welcome []byte, window, initial, credit int) (*Channel, error) {
 	c := &Channel{
 		Shared: sh, session: session, fd: fd, begunFD: begunFD, window: window, initial: initial,
 		credit: credit, budget: budget, streams: make([]stream, 1, 64),
@@ -111,6 +112,8 @@ func New(sh *Shared, session Session, fd, begunFD, window, initial, credit int) 
 	if err := c.Loop.Watch(fd, c); err != nil {
 		return nil, fmt.Errorf("watch the channel: %w", err)
 	}
+	c.out = append(c.out, welcome...)
+	c.wrote()
 	return c, nil
 }
 
