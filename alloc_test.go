@@ -73,7 +73,8 @@ func loopForTest(t *testing.T, h http.Handler, deaf bool) (*loop, chan struct{})
 		conns[i] = c.(*net.UnixConn)
 	}
 	p := newPool(h, 10)
-	e := &endpoint{srv: &Server{ErrorLog: log.New(io.Discard, "", 0)}, sink: p, autoCredit: true, base: context.Background()}
+	e := &endpoint{srv: &Server{ErrorLog: log.New(io.Discard, "", 0)}, sink: p, autoCredit: true,
+		base: context.Background()}
 	l := &loop{sess: &session{failed: make(chan struct{})}, e: e, conn: conns[0], window: channel.DefaultWindow}
 	l.out.room.L = &l.mu
 	l.out.send = l.sendSome
@@ -127,14 +128,15 @@ func TestMemoryOfLargeBodies(t *testing.T) {
 	const size = 64 << 20
 	piece := make([]byte, 32<<10)
 	text := string(piece)
-	s, _ := serve(t, fakedaemon.Config{Discard: true}, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n, err := io.Copy(io.Discard, r.Body); n != size || err != nil {
-			t.Error(n, err)
-		}
-		for range size / len(piece) {
-			w.Write(piece)
-		}
-	})})
+	s, _ := serve(t, fakedaemon.Config{Discard: true}, &Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if n, err := io.Copy(io.Discard, r.Body); n != size || err != nil {
+				t.Error(n, err)
+			}
+			for range size / len(piece) {
+				w.Write(piece)
+			}
+		})})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	x := s.Start(fakedaemon.Request{Method: "PUT", Open: true, Length: size})

@@ -34,14 +34,16 @@ func load(path string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	welcome := channel.WelcomeMessage{Protocol: 1, Session: "x", Loops: 1, Capabilities: []string{"begun", "file", "opaque"}}
+	welcome := channel.WelcomeMessage{Protocol: 1, Session: "x", Loops: 1, Capabilities: []string{"begun", "file",
+		"opaque"}}
 	if err := answerHello(session, welcome); err != nil {
 		return err
 	}
 	if _, _, err := readFrame(session); err != nil {
 		return err
 	}
-	session.Write(benchFrame(channel.Reply, 1, map[string]any{"result": channel.RegisterResult{ID: 1, URL: "http://+:1/", Queue: "q"}}))
+	session.Write(benchFrame(channel.Reply, 1, map[string]any{"result": channel.RegisterResult{ID: 1,
+		URL: "http://+:1/", Queue: "q"}}))
 	loop, err := l.Accept()
 	if err != nil {
 		return err

@@ -57,13 +57,15 @@ func appendStep(dst []byte, what byte, stream uint32, with byte) []byte {
 	case 0:
 		method := []channel.Method{channel.MethodGet, channel.MethodPut, channel.MethodPost, channel.MethodHead}[with%4]
 		text := channel.MethodNames[method] + "\x00/\x00h\x00192.0.2.1:1\x00192.0.2.2:2\x00Host\x00h\x00Expect\x00100-continue\x00"
-		h := channel.RequestHead{FieldCount: 2, Method: method, Version: 10 + with>>4%2, ContentLength: int64(with%3) - 1, Flags: channel.RequestFlags(with % 8)}
+		h := channel.RequestHead{FieldCount: 2, Method: method, Version: 10 + with>>4%2,
+			ContentLength: int64(with%3) - 1, Flags: channel.RequestFlags(with % 8)}
 		payload := append(channel.AppendRequestFixed(nil, &h, len(text)), text...)
 		return channel.AppendFrame(dst, channel.Request, end, stream, 0, payload)
 	case 1:
 		return channel.AppendFrame(dst, channel.Data, end, stream, 0, make([]byte, int(with&0x7f)*300))
 	case 2:
-		return channel.AppendFrame(dst, channel.Trailers, 0, stream, 0, append(channel.AppendTrailersFixed(nil, 1), "a\x00b\x00"...))
+		return channel.AppendFrame(dst, channel.Trailers, 0, stream, 0, append(channel.AppendTrailersFixed(nil, 1),
+			"a\x00b\x00"...))
 	case 3:
 		return channel.AppendUint32Frame(dst, channel.Window, stream, uint32(with)<<(with%24))
 	case 4:

@@ -7,7 +7,8 @@ import (
 
 // Names get the spelling that net/textproto gives them.
 func TestCanonicalise(t *testing.T) {
-	for _, name := range []string{"accept", "ACCEPT-ENCODING", "x-a-b", "-x", "x-", "a--b", "Content-MD5", "etag", "x!y", "1a-1b", "x_y-z"} {
+	for _, name := range []string{"accept", "ACCEPT-ENCODING", "x-a-b", "-x", "x-", "a--b", "Content-MD5", "etag",
+		"x!y", "1a-1b", "x_y-z"} {
 		b := []byte(name)
 		canonicalise(b)
 		if want := textproto.CanonicalMIMEHeaderKey(name); string(b) != want {

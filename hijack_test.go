@@ -73,10 +73,12 @@ func TestHijackAfter101(t *testing.T) {
 		io.Copy(c, rw)
 		c.Close()
 	})
-	x := s.Start(fakedaemon.Request{Flags: channel.RequestUpgrade, Fields: []string{"Connection: Upgrade", "Upgrade: websocket"}})
+	x := s.Start(fakedaemon.Request{Flags: channel.RequestUpgrade,
+		Fields: []string{"Connection: Upgrade", "Upgrade: websocket"}})
 	x.Until("101", func() bool { return x.Opaque })
 	x.Data("ping", true)
-	if x.Wait(); x.Status != 101 || x.Field("Upgrade") != "websocket" || x.Field("Connection") != "Upgrade" || string(x.Body) != "ping" {
+	if x.Wait(); x.Status != 101 || x.Field("Upgrade") != "websocket" || x.Field("Connection") != "Upgrade" ||
+		string(x.Body) != "ping" {
 		t.Errorf("status %d, fields %v, body %q", x.Status, x.Fields, x.Body)
 	}
 }
@@ -90,7 +92,8 @@ func TestHijackHeads(t *testing.T) {
 		status int
 		text   string
 	}{
-		{"101 to a request that did not ask", fakedaemon.Request{}, 101, 0, "HTTP/1.1 101 Switching Protocols\r\nX-A: b\r\n\r\n"},
+		{"101 to a request that did not ask", fakedaemon.Request{}, 101, 0,
+			"HTTP/1.1 101 Switching Protocols\r\nX-A: b\r\n\r\n"},
 		{"200", fakedaemon.Request{}, 200, 0, "HTTP/1.1 200 OK\r\nX-A: b\r\n\r\n"},
 		{"CONNECT", fakedaemon.Request{Method: "CONNECT", Target: "a.test:443"}, 200, 200, ""},
 	} {
@@ -122,7 +125,8 @@ func TestHijackRefused(t *testing.T) {
 	}{
 		{"HTTP/2", fakedaemon.Request{Version: 20}, nil, http.ErrNotSupported},
 		{"the body is not there", fakedaemon.Request{Method: "POST", Open: true, Length: 5}, nil, errHijackBody},
-		{"the response has begun", fakedaemon.Request{}, func(w http.ResponseWriter) { w.(http.Flusher).Flush() }, errHijackHead},
+		{"the response has begun", fakedaemon.Request{}, func(w http.ResponseWriter) { w.(http.Flusher).Flush() },
+			errHijackHead},
 		{"twice", fakedaemon.Request{}, func(w http.ResponseWriter) {
 			c, _, _ := w.(http.Hijacker).Hijack()
 			c.Close()
@@ -148,7 +152,8 @@ func TestHijackRefused(t *testing.T) {
 // 101 without anybody who takes the connection over ends at once.
 func Test101WithoutHijack(t *testing.T) {
 	s := serveFunc(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(101) })
-	if x := s.Do(fakedaemon.Request{Flags: channel.RequestUpgrade}); x.Status != 101 || x.Ended != "CANCEL" || x.CloseValue != cancelClose {
+	if x := s.Do(fakedaemon.Request{Flags: channel.RequestUpgrade}); x.Status != 101 || x.Ended != "CANCEL" ||
+		x.CloseValue != cancelClose {
 		t.Errorf("status %d, ended by %s", x.Status, x.Ended)
 	}
 }
@@ -156,21 +161,23 @@ func Test101WithoutHijack(t *testing.T) {
 // The response is no way to the client any more.
 func TestResponseAfterHijack(t *testing.T) {
 	var book logBook
-	s, _ := serve(t, fakedaemon.Config{}, &Server{ErrorLog: book.logger(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, _, _ := w.(http.Hijacker).Hijack()
-		w.WriteHeader(200)
-		if _, err := w.Write([]byte("x")); err != http.ErrHijacked {
-			t.Error(err)
-		}
-		if err := http.NewResponseController(w).Flush(); err != http.ErrHijacked {
-			t.Error(err)
-		}
-		c.Close()
-	})})
+	s, _ := serve(t, fakedaemon.Config{}, &Server{ErrorLog: book.logger(),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, _, _ := w.(http.Hijacker).Hijack()
+			w.WriteHeader(200)
+			if _, err := w.Write([]byte("x")); err != http.ErrHijacked {
+				t.Error(err)
+			}
+			if err := http.NewResponseController(w).Flush(); err != http.ErrHijacked {
+				t.Error(err)
+			}
+			c.Close()
+		})})
 	if x := s.Do(fakedaemon.Request{}); len(x.Body) > 0 {
 		t.Errorf("body %q", x.Body)
 	}
-	for _, want := range []string{"response.WriteHeader on hijacked connection", "response.Write on hijacked connection"} {
+	for _, want := range []string{"response.WriteHeader on hijacked connection",
+		"response.Write on hijacked connection"} {
 		if !strings.Contains(book.String(), want) {
 			t.Errorf("not logged: %s", want)
 		}
@@ -180,20 +187,21 @@ func TestResponseAfterHijack(t *testing.T) {
 // The connection outlives its handler, and does not count among MaxHandlers.
 func TestHijackOutlivesHandler(t *testing.T) {
 	conns := make(chan net.Conn, 3)
-	s, _ := serve(t, fakedaemon.Config{}, &Server{MaxHandlers: 1, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/plain" {
-			io.WriteString(w, "plain")
-			return
-		}
-		c, _, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			t.Error(err)
-		}
-		conns <- c
-		if r.URL.Path == "/stay" {
-			<-r.Context().Done()
-		}
-	})})
+	s, _ := serve(t, fakedaemon.Config{}, &Server{MaxHandlers: 1,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/plain" {
+				io.WriteString(w, "plain")
+				return
+			}
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+			}
+			conns <- c
+			if r.URL.Path == "/stay" {
+				<-r.Context().Done()
+			}
+		})})
 	stay := s.Start(fakedaemon.Request{Target: "/stay"})
 	a := <-conns
 	leave := s.Start(fakedaemon.Request{Target: "/leave"})
@@ -275,7 +283,8 @@ func TestHijackedConn(t *testing.T) {
 				t.Errorf("waiting read: %v", err)
 			}
 			_, err := c.Write([]byte("x"))
-			for what, err := range map[string]error{"write": err, "close": c.Close(), "deadline": c.SetDeadline(time.Time{})} {
+			for what, err := range map[string]error{"write": err, "close": c.Close(),
+				"deadline": c.SetDeadline(time.Time{})} {
 				if !errors.Is(err, net.ErrClosed) {
 					t.Errorf("%s: %v", what, err)
 				}

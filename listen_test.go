@@ -38,7 +38,8 @@ func listenAt(t *testing.T, conf fakedaemon.Config) (net.Listener, *fakedaemon.S
 }
 
 // accepted starts a request and accepts its connection.
-func accepted(t *testing.T, ln net.Listener, s *fakedaemon.Session, r fakedaemon.Request) (*fakedaemon.Exchange, net.Conn) {
+func accepted(t *testing.T, ln net.Listener, s *fakedaemon.Session,
+	r fakedaemon.Request) (*fakedaemon.Exchange, net.Conn) {
 	t.Helper()
 	x := s.Start(r)
 	c, err := ln.Accept()
@@ -65,13 +66,16 @@ func TestListenRequestText(t *testing.T) {
 		r    fakedaemon.Request
 		want string
 	}{
-		{"fields as they were", fakedaemon.Request{Target: "/a%20b?c", Fields: []string{"aCCept: x", "X-B: 1", "x-b: 2", "X-Empty: "}},
+		{"fields as they were", fakedaemon.Request{Target: "/a%20b?c",
+			Fields: []string{"aCCept: x", "X-B: 1", "x-b: 2", "X-Empty: "}},
 			"GET /a%20b?c HTTP/1.1\r\nHost: example.test\r\naCCept: x\r\nX-B: 1\r\nx-b: 2\r\nX-Empty: \r\n\r\n"},
 		{"HTTP/1.0", fakedaemon.Request{Version: 10}, "GET / HTTP/1.0\r\nHost: example.test\r\n\r\n"},
-		{"absolute form", fakedaemon.Request{Target: "http://b.test/x"}, "GET http://b.test/x HTTP/1.1\r\nHost: example.test\r\n\r\n"},
+		{"absolute form", fakedaemon.Request{Target: "http://b.test/x"},
+			"GET http://b.test/x HTTP/1.1\r\nHost: example.test\r\n\r\n"},
 		{"a body", fakedaemon.Request{Method: "PUT", Body: "abc", Fields: []string{"content-length: 3"}},
 			"PUT / HTTP/1.1\r\nHost: example.test\r\ncontent-length: 3\r\n\r\nabc"},
-		{"a chunked body", fakedaemon.Request{Method: "PUT", Body: "abcdefghijklmnopq", Length: -1, Fields: []string{"Transfer-Encoding: chunked"}},
+		{"a chunked body", fakedaemon.Request{Method: "PUT", Body: "abcdefghijklmnopq", Length: -1,
+			Fields: []string{"Transfer-Encoding: chunked"}},
 			"PUT / HTTP/1.1\r\nHost: example.test\r\nTransfer-Encoding: chunked\r\n\r\n11\r\nabcdefghijklmnopq\r\n0\r\n\r\n"},
 		{"HTTP/2 says the length nowhere", fakedaemon.Request{Version: 20, Method: "PUT", Body: "abc"},
 			"PUT / HTTP/1.1\r\nHost: example.test\r\nContent-Length: 3\r\n\r\nabc"},
@@ -96,7 +100,8 @@ func TestListenRequestText(t *testing.T) {
 // Trailers come behind the last chunk.
 func TestListenRequestTrailers(t *testing.T) {
 	ln, s := listenAt(t, fakedaemon.Config{})
-	x, c := accepted(t, ln, s, fakedaemon.Request{Method: "PUT", Open: true, Length: -1, Fields: []string{"Transfer-Encoding: chunked"}})
+	x, c := accepted(t, ln, s, fakedaemon.Request{Method: "PUT", Open: true, Length: -1,
+		Fields: []string{"Transfer-Encoding: chunked"}})
 	x.Data("abc", false)
 	x.SendTrailers("X-Sum: 6", "X-Sum: 7")
 	r, err := http.ReadRequest(bufio.NewReader(c))
@@ -125,17 +130,24 @@ func TestListenResponses(t *testing.T) {
 		trailers string
 		informs  string
 	}{
-		{name: "a length", text: "HTTP/1.1 200 Fine\r\nX-a: b\r\nContent-Length: 5\r\n\r\nhello", status: 200, fields: "[X-a: b Content-Length: 5]", body: "hello"},
+		{name: "a length", text: "HTTP/1.1 200 Fine\r\nX-a: b\r\nContent-Length: 5\r\n\r\nhello",
+			status: 200, fields: "[X-a: b Content-Length: 5]", body: "hello"},
 		{name: "nothing", text: "HTTP/1.1 204 No Content\r\n\r\n", status: 204, fields: "[]"},
-		{name: "chunks", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n", status: 200,
+		{name: "chunks", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n",
+			status: 200,
 			fields: "[Transfer-Encoding: chunked]", body: "abcdefg"},
-		{name: "trailers", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\nRange: x\r\n\r\n", status: 200,
+		{name: "trailers", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\nRange: x\r\n\r\n",
+			status: 200,
 			fields: "[Transfer-Encoding: chunked]", body: "abc", trailers: "[X-Sum: 7]"},
-		{name: "until the end", text: "HTTP/1.1 200 OK\r\n\r\nall of this", close: true, status: 200, fields: "[]", body: "all of this"},
-		{name: "informational first", text: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+		{name: "until the end", text: "HTTP/1.1 200 OK\r\n\r\nall of this", close: true,
+			status: 200, fields: "[]", body: "all of this"},
+		{name: "informational first",
+			text:   "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
 			status: 200, fields: "[Content-Length: 1]", body: "x", informs: "[100 103 Link: a]"},
-		{name: "HEAD", method: "HEAD", text: "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", status: 200, fields: "[Content-Length: 500]"},
-		{name: "not modified", text: "HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n", status: 304, fields: "[Content-Length: 500]"},
+		{name: "HEAD", method: "HEAD", text: "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n",
+			status: 200, fields: "[Content-Length: 500]"},
+		{name: "not modified", text: "HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n",
+			status: 304, fields: "[Content-Length: 500]"},
 		{name: "HTTP/1.0", text: "HTTP/1.0 200 OK\r\n\r\nold", close: true, status: 200, fields: "[]", body: "old"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -156,9 +168,12 @@ func TestListenResponses(t *testing.T) {
 				if test.trailers != "" {
 					ended = "TRAILERS"
 				}
-				if x.Status != test.status || !x.Text || fmt.Sprint(x.Fields) != test.fields || string(x.Body) != test.body || x.Ended != ended ||
-					test.trailers != "" && fmt.Sprint(x.Trailers) != test.trailers || test.informs != "" && fmt.Sprint(x.Informs) != test.informs {
-					t.Fatalf("cut at %d: status %d, fields %v, body %q, trailers %v, informs %v, ended by %s", cut, x.Status, x.Fields, x.Body, x.Trailers, x.Informs, x.Ended)
+				if x.Status != test.status || !x.Text || fmt.Sprint(x.Fields) != test.fields || string(x.Body) != test.body ||
+					x.Ended != ended ||
+					test.trailers != "" && fmt.Sprint(x.Trailers) != test.trailers ||
+					test.informs != "" && fmt.Sprint(x.Informs) != test.informs {
+					t.Fatalf("cut at %d: status %d, fields %v, body %q, trailers %v, informs %v, ended by %s",
+						cut, x.Status, x.Fields, x.Body, x.Trailers, x.Informs, x.Ended)
 				}
 				c.Close()
 			}
@@ -260,7 +275,8 @@ func TestListenNoKeepAlive(t *testing.T) {
 	}{
 		"the server closes": {fakedaemon.Request{}, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"},
 		"HTTP/1.0":          {fakedaemon.Request{}, "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"},
-		"an unread body":    {fakedaemon.Request{Method: "POST", Body: "abc", Fields: []string{"Content-Length: 3"}}, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+		"an unread body": {fakedaemon.Request{Method: "POST", Body: "abc",
+			Fields: []string{"Content-Length: 3"}}, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ln, s := listenAt(t, fakedaemon.Config{})
@@ -343,7 +359,8 @@ func TestListenCloseInside(t *testing.T) {
 
 func TestListenDeadlines(t *testing.T) {
 	ln, s := listenAt(t, fakedaemon.Config{Window: 4096, ManualWindow: true})
-	x, c := accepted(t, ln, s, fakedaemon.Request{Method: "PUT", Open: true, Length: 10, Fields: []string{"Content-Length: 10"}})
+	x, c := accepted(t, ln, s, fakedaemon.Request{Method: "PUT", Open: true, Length: 10,
+		Fields: []string{"Content-Length: 10"}})
 	br := bufio.NewReader(c)
 	r, _ := http.ReadRequest(br)
 	// While it waits for the body.
@@ -367,7 +384,8 @@ func TestListenDeadlines(t *testing.T) {
 		t.Errorf("idle: %v", err)
 	}
 	c.SetWriteDeadline(time.Now().Add(5 * time.Millisecond))
-	if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 5000)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 5000)); !errors.Is(err,
+		os.ErrDeadlineExceeded) {
 		t.Errorf("write: %v", err)
 	}
 	c.Close()
@@ -380,7 +398,8 @@ func TestListenDeadlines(t *testing.T) {
 // 101 turns the connection into the client's own.
 func TestListenUpgrade(t *testing.T) {
 	ln, s := listenAt(t, fakedaemon.Config{})
-	x, c := accepted(t, ln, s, fakedaemon.Request{Flags: channel.RequestUpgrade, Fields: []string{"Connection: Upgrade", "Upgrade: echo"}})
+	x, c := accepted(t, ln, s, fakedaemon.Request{Flags: channel.RequestUpgrade,
+		Fields: []string{"Connection: Upgrade", "Upgrade: echo"}})
 	br := bufio.NewReader(c)
 	http.ReadRequest(br)
 	io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nwelcome ")
@@ -407,17 +426,18 @@ func TestListenNetHTTP(t *testing.T) {
 		t.Errorf("address %v", addr)
 	}
 	var book logBook
-	server := &http.Server{ErrorLog: book.logger(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/wait":
-			<-r.Context().Done()
-		case "/tls":
-			fmt.Fprint(w, r.TLS != nil)
-		default:
-			body, _ := io.ReadAll(r.Body)
-			fmt.Fprintf(w, "%s %s %s", r.RemoteAddr, r.Context().Value(http.LocalAddrContextKey), body)
-		}
-	})}
+	server := &http.Server{ErrorLog: book.logger(),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/wait":
+				<-r.Context().Done()
+			case "/tls":
+				fmt.Fprint(w, r.TLS != nil)
+			default:
+				body, _ := io.ReadAll(r.Body)
+				fmt.Fprintf(w, "%s %s %s", r.RemoteAddr, r.Context().Value(http.LocalAddrContextKey), body)
+			}
+		})}
 	done := make(chan error)
 	go func() { done <- server.Serve(ln) }()
 	const want = "192.0.2.1:4711 192.0.2.80:8080 "
@@ -432,7 +452,8 @@ func TestListenNetHTTP(t *testing.T) {
 	if x.Wait(); string(x.Body) != want+large {
 		t.Errorf("%d bytes", len(x.Body))
 	}
-	if x := s.Do(fakedaemon.Request{Connection: 5, Loop: 1, Method: "POST", Body: "again", Fields: []string{"Content-Length: 5"}}); string(x.Body) != want+"again" {
+	if x := s.Do(fakedaemon.Request{Connection: 5, Loop: 1, Method: "POST", Body: "again",
+		Fields: []string{"Content-Length: 5"}}); string(x.Body) != want+"again" {
 		t.Errorf("body %q", x.Body)
 	}
 	if x := s.Do(fakedaemon.Request{Target: "/tls", Flags: channel.RequestTLS}); string(x.Body) != "true" {

@@ -64,13 +64,14 @@ func TestMaxHandlers(t *testing.T) {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			var running, most atomic.Int32
 			next := make(chan struct{})
-			s, _ := serve(t, fakedaemon.Config{Loops: 2}, &Server{MaxHandlers: limit, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				n := running.Add(1)
-				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
-				}
-				<-next
-				running.Add(-1)
-			})})
+			s, _ := serve(t, fakedaemon.Config{Loops: 2}, &Server{MaxHandlers: limit,
+				Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					n := running.Add(1)
+					for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+					}
+					<-next
+					running.Add(-1)
+				})})
 			if c := s.Loops[0].Credit(); c != limit {
 				t.Errorf("credit of %d", c)
 			}
@@ -102,10 +103,11 @@ func TestMaxHandlers(t *testing.T) {
 func TestBegun(t *testing.T) {
 	begun := make(chan string, 10)
 	release := make(chan struct{})
-	s, _ := serve(t, fakedaemon.Config{}, &Server{MaxHandlers: 10, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun <- r.URL.Path
-		<-release
-	})})
+	s, _ := serve(t, fakedaemon.Config{}, &Server{MaxHandlers: 10,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			begun <- r.URL.Path
+			<-release
+		})})
 	l := s.Loops[0]
 	if n := l.Begun(); n != 0 {
 		t.Errorf("%d begun before the first", n)
@@ -129,10 +131,11 @@ func TestBegun(t *testing.T) {
 // What waits behind a busy handler is not begun.
 func TestNotBegun(t *testing.T) {
 	running, release := make(chan struct{}, 10), make(chan struct{})
-	s, _ := serve(t, fakedaemon.Config{Loops: 2}, &Server{MaxHandlers: 2, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		running <- struct{}{}
-		<-release
-	})})
+	s, _ := serve(t, fakedaemon.Config{Loops: 2}, &Server{MaxHandlers: 2,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			running <- struct{}{}
+			<-release
+		})})
 	xs := s.StartAll(fakedaemon.Request{}, fakedaemon.Request{})
 	<-running
 	<-running
@@ -154,13 +157,14 @@ func TestGoneBeforeBegun(t *testing.T) {
 	var mu sync.Mutex
 	var handled []string
 	running, release := make(chan struct{}, 10), make(chan struct{})
-	s, _ := serve(t, fakedaemon.Config{Loops: 2}, &Server{MaxHandlers: 1, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		handled = append(handled, r.URL.Path)
-		mu.Unlock()
-		running <- struct{}{}
-		<-release
-	})})
+	s, _ := serve(t, fakedaemon.Config{Loops: 2}, &Server{MaxHandlers: 1,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			handled = append(handled, r.URL.Path)
+			mu.Unlock()
+			running <- struct{}{}
+			<-release
+		})})
 	first := s.Start(fakedaemon.Request{Target: "/first"})
 	<-running
 	waiting := s.Start(fakedaemon.Request{Target: "/waiting", Loop: 1})
@@ -220,23 +224,25 @@ func TestTrim(t *testing.T) {
 
 // Many requests of many kinds, at once, on several loops.
 func TestConcurrency(t *testing.T) {
-	s, _ := serve(t, fakedaemon.Config{Loops: 3, Window: 8192}, &Server{MaxHandlers: 16, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/small":
-			io.WriteString(w, "small")
-		case "/echo":
-			io.Copy(w, r.Body)
-		case "/large":
-			w.Write(make([]byte, 50_000))
-		case "/abort":
-			panic(http.ErrAbortHandler)
-		}
-	})})
+	s, _ := serve(t, fakedaemon.Config{Loops: 3, Window: 8192}, &Server{MaxHandlers: 16,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/small":
+				io.WriteString(w, "small")
+			case "/echo":
+				io.Copy(w, r.Body)
+			case "/large":
+				w.Write(make([]byte, 50_000))
+			case "/abort":
+				panic(http.ErrAbortHandler)
+			}
+		})})
 	var wg sync.WaitGroup
 	for i := range 24 {
 		wg.Go(func() {
 			for j := range 20 {
-				r := fakedaemon.Request{Loop: i % 3, Target: []string{"/small", "/echo", "/large", "/abort"}[(i+j)%4], Body: "body"}
+				r := fakedaemon.Request{Loop: i % 3, Target: []string{"/small", "/echo", "/large", "/abort"}[(i+j)%4],
+					Body: "body"}
 				x := s.Do(r)
 				want := map[string]int{"/small": 5, "/echo": 4, "/large": 50_000, "/abort": 0}[r.Target]
 				if len(x.Body) != want {

@@ -247,7 +247,8 @@ func TestReceiveShutdown(t *testing.T) {
 func TestReceiveReconnect(t *testing.T) {
 	d := fakedaemon.New(t, fakedaemon.Config{Loops: 2})
 	var book logBook
-	q, err := (&Server{Prefixes: []string{"http://+:1/"}, Socket: d.Path, ErrorLog: book.logger()}).Open(context.Background())
+	q, err := (&Server{Prefixes: []string{"http://+:1/"}, Socket: d.Path,
+		ErrorLog: book.logger()}).Open(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,8 +49,10 @@ func TestRequestLikeNetHTTP(t *testing.T) {
 		r    fakedaemon.Request
 	}{
 		{"the simplest", fakedaemon.Request{}},
-		{"fields", fakedaemon.Request{Fields: []string{"Accept: */*", "user-agent: x/1", "X-EMPTY: ", "x--odd-: y", "ETAG: \"a\""}}},
-		{"duplicates", fakedaemon.Request{Fields: []string{"Accept: a", "Cookie: 1", "accept: b", "ACCEPT: c", "Cookie: 2"}}},
+		{"fields", fakedaemon.Request{Fields: []string{"Accept: */*", "user-agent: x/1", "X-EMPTY: ", "x--odd-: y",
+			"ETAG: \"a\""}}},
+		{"duplicates", fakedaemon.Request{Fields: []string{"Accept: a", "Cookie: 1", "accept: b", "ACCEPT: c",
+			"Cookie: 2"}}},
 		{"many fields", fakedaemon.Request{Fields: many}},
 		{"non-ASCII value", fakedaemon.Request{Fields: []string{"X-Name: J\xf6rg", "X-Utf8: Jörg"}}},
 		{"a query", fakedaemon.Request{Target: "/a/b?c=d&e=%20f"}},
@@ -72,11 +74,14 @@ func TestRequestLikeNetHTTP(t *testing.T) {
 		{"HTTP/1.0, both", fakedaemon.Request{Version: 10, Fields: []string{"Connection: keep-alive, close"}}},
 		{"closed", fakedaemon.Request{Fields: []string{"Connection: foo, Close"}}},
 		{"pragma", fakedaemon.Request{Fields: []string{"Pragma: no-cache"}}},
-		{"pragma and cache control", fakedaemon.Request{Fields: []string{"Pragma: no-cache", "Cache-Control: max-age=1"}}},
+		{"pragma and cache control", fakedaemon.Request{Fields: []string{"Pragma: no-cache",
+			"Cache-Control: max-age=1"}}},
 		{"a body", fakedaemon.Request{Method: "POST", Body: "abc", Fields: []string{"Content-Length: 3"}}},
 		{"no body", fakedaemon.Request{Method: "POST", Fields: []string{"Content-Length: 0"}}},
-		{"a chunked body", fakedaemon.Request{Method: "POST", Body: "abc", Length: -1, Fields: []string{"Transfer-Encoding: chunked"}}},
-		{"an announced trailer without chunks", fakedaemon.Request{Method: "POST", Body: "abc", Fields: []string{"Content-Length: 3", "Trailer: X-Sum"}}},
+		{"a chunked body", fakedaemon.Request{Method: "POST", Body: "abc", Length: -1,
+			Fields: []string{"Transfer-Encoding: chunked"}}},
+		{"an announced trailer without chunks", fakedaemon.Request{Method: "POST", Body: "abc",
+			Fields: []string{"Content-Length: 3", "Trailer: X-Sum"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			// Pulled, since Serve would answer OPTIONS * by itself.
@@ -176,9 +181,11 @@ func TestRequestSurroundings(t *testing.T) {
 			_, isServer := r.Context().Value(http.ServerContextKey).(*http.Server)
 			_, deadline := r.Context().Deadline()
 			wrapped := r.WithContext(context.WithValue(r.Context(), "any", 1))
-			found <- facts{r.RemoteAddr, local.Network() + " " + local.String(), r.Proto, PrefixOf(wrapped), ConnectionOf(r), r.TLS != nil, isServer, deadline}
+			found <- facts{r.RemoteAddr, local.Network() + " " + local.String(), r.Proto, PrefixOf(wrapped),
+				ConnectionOf(r), r.TLS != nil, isServer, deadline}
 		})})
-	s.Do(fakedaemon.Request{Client: "[2001:db8::1]:99", Local: "[::1]:80", Version: 20, Flags: channel.RequestTLS, Registration: 2, Connection: 7})
+	s.Do(fakedaemon.Request{Client: "[2001:db8::1]:99", Local: "[::1]:80", Version: 20, Flags: channel.RequestTLS,
+		Registration: 2, Connection: 7})
 	want := facts{"[2001:db8::1]:99", "tcp [::1]:80", "HTTP/2.0", "http://+:40002/two/", 7, true, true, false}
 	if got := <-found; got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -202,7 +209,8 @@ func TestBadTarget(t *testing.T) {
 // OPTIONS * is answered by the server, as with net/http.
 func TestServerOptions(t *testing.T) {
 	s := serveFunc(t, func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") })
-	if x := s.Do(fakedaemon.Request{Method: "OPTIONS", Target: "*", Body: "x"}); x.Status != 200 || x.Field("Content-Length") != "0" {
+	if x := s.Do(fakedaemon.Request{Method: "OPTIONS", Target: "*", Body: "x"}); x.Status != 200 ||
+		x.Field("Content-Length") != "0" {
 		t.Errorf("status %d, fields %v", x.Status, x.Fields)
 	}
 }
@@ -271,9 +279,10 @@ func TestBodyWindow(t *testing.T) {
 // A daemon that overdraws loses the session.
 func TestBodyOverdrawn(t *testing.T) {
 	var book logBook
-	s, d := serve(t, fakedaemon.Config{Lenient: true}, &Server{ErrorLog: book.logger(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done()
-	})})
+	s, d := serve(t, fakedaemon.Config{Lenient: true}, &Server{ErrorLog: book.logger(),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+		})})
 	x := s.Start(fakedaemon.Request{Method: "PUT", Open: true, Length: 1 << 20})
 	x.Data(strings.Repeat("x", bodyWindow), false)
 	s.Loops[0].Send(channel.AppendFrame(nil, channel.Data, 0, 1, 0, []byte("x")))
@@ -474,7 +483,8 @@ func TestForms(t *testing.T) {
 		}
 		fmt.Fprint(w, r.FormValue("a"), r.PostFormValue("b"), r.URL.Query().Get("q"))
 	})
-	x := s.Do(fakedaemon.Request{Method: "POST", Target: "/?q=3", Body: "a=1&b=2", Fields: []string{"Content-Type: application/x-www-form-urlencoded"}})
+	x := s.Do(fakedaemon.Request{Method: "POST", Target: "/?q=3", Body: "a=1&b=2",
+		Fields: []string{"Content-Type: application/x-www-form-urlencoded"}})
 	if string(x.Body) != "123" {
 		t.Errorf("body %q", x.Body)
 	}
@@ -483,7 +493,8 @@ func TestForms(t *testing.T) {
 	part, _ := form.CreateFormFile("f", "name.txt")
 	io.WriteString(part, "contents")
 	form.Close()
-	x = s.Do(fakedaemon.Request{Method: "POST", Target: "/file", Body: text.String(), Fields: []string{"Content-Type: " + form.FormDataContentType()}})
+	x = s.Do(fakedaemon.Request{Method: "POST", Target: "/file", Body: text.String(),
+		Fields: []string{"Content-Type: " + form.FormDataContentType()}})
 	if string(x.Body) != "name.txt contents" {
 		t.Errorf("body %q", x.Body)
 	}

@@ -33,6 +33,9 @@ type answer struct {
 	Log      string
 }
 
+// textPlain is the type that most bodies of the table seem to have.
+var textPlain = http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+
 // likeNetHTTP are handlers and what a client has to see, over net/http as well
 // as over httpsys. Where the two differ on purpose, that is a row of
 // TestResponse instead.
@@ -45,7 +48,7 @@ var likeNetHTTP = []struct {
 	{"nothing", "GET", func(w http.ResponseWriter, r *http.Request) {},
 		answer{Status: 200}},
 	{"a small body", "GET", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") },
-		answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: 5, Body: "hello"}},
+		answer{Status: 200, Header: textPlain, Length: 5, Body: "hello"}},
 	{"the type is guessed from all that was written", "GET", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "<ht")
 		w.Write([]byte("ml>"))
@@ -64,25 +67,25 @@ var likeNetHTTP = []struct {
 	}, answer{Status: 200, Header: http.Header{"Content-Encoding": {"x"}}, Length: 6, Body: "<html>"}},
 	{"a body at the limit of the buffer", "GET", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, strings.Repeat("x", 2048))
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: 2048, Body: strings.Repeat("x", 2048)}},
+	}, answer{Status: 200, Header: textPlain, Length: 2048, Body: strings.Repeat("x", 2048)}},
 	{"a body beyond it", "GET", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, strings.Repeat("x", 2049))
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: -1, Body: strings.Repeat("x", 2049)}},
+	}, answer{Status: 200, Header: textPlain, Length: -1, Body: strings.Repeat("x", 2049)}},
 	{"a body in pieces", "GET", func(w http.ResponseWriter, r *http.Request) {
 		for i := range 3000 {
 			fmt.Fprintf(w, "%d,", i)
 		}
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: -1, Body: numbers(3000)}},
+	}, answer{Status: 200, Header: textPlain, Length: -1, Body: numbers(3000)}},
 	{"a large body", "GET", func(w http.ResponseWriter, r *http.Request) {
 		w.Write([]byte(strings.Repeat("0123456789", 50_000)))
 		io.WriteString(w, strings.Repeat("abcdefghij", 50_000))
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: -1,
+	}, answer{Status: 200, Header: textPlain, Length: -1,
 		Body: strings.Repeat("0123456789", 50_000) + strings.Repeat("abcdefghij", 50_000)}},
 	{"a flushed body", "GET", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "a")
 		w.(http.Flusher).Flush()
 		io.WriteString(w, "b")
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: -1, Body: "ab"}},
+	}, answer{Status: 200, Header: textPlain, Length: -1, Body: "ab"}},
 	{"a flush before everything", "GET", func(w http.ResponseWriter, r *http.Request) {
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			panic(err)
@@ -95,7 +98,7 @@ var likeNetHTTP = []struct {
 		io.WriteString(w, "a")
 		w.(http.Flusher).Flush()
 		io.WriteString(w, "b")
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: 2, Body: "ab"}},
+	}, answer{Status: 200, Header: textPlain, Length: 2, Body: "ab"}},
 	{"more than the given length", "GET", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "2")
 		n, err := io.WriteString(w, "ab")
@@ -105,12 +108,12 @@ var likeNetHTTP = []struct {
 		if n, err := w.Write([]byte("c")); n != 0 || err != http.ErrContentLength {
 			panic(fmt.Sprint(n, err))
 		}
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: 2, Body: "ab"}},
+	}, answer{Status: 200, Header: textPlain, Length: 2, Body: "ab"}},
 	{"an odd length", "GET", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "two")
 		io.WriteString(w, "ab")
 		w.(http.Flusher).Flush()
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: -1, Body: "ab",
+	}, answer{Status: 200, Header: textPlain, Length: -1, Body: "ab",
 		Log: `: invalid Content-Length of "two"`}},
 	{"fields, in the canonical spelling or not", "GET", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("x-a", "1")
@@ -144,13 +147,16 @@ var likeNetHTTP = []struct {
 		w.WriteHeader(304)
 	}, answer{Status: 304, Header: http.Header{"Etag": {`"a"`}}}},
 	{"HEAD", "HEAD", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") },
-		answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: 5}},
+		answer{Status: 200, Header: textPlain, Length: 5}},
 	{"HEAD of something long", "HEAD", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, strings.Repeat("x", 5000))
 		w.Write(make([]byte, 5000))
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: -1}},
+	}, answer{Status: 200, Header: textPlain, Length: -1}},
 	{"HEAD without a body", "HEAD", func(w http.ResponseWriter, r *http.Request) {}, answer{Status: 200, Length: -1}},
-	{"HEAD with a given length", "HEAD", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "99") },
+	{"HEAD with a given length", "HEAD", func(w http.ResponseWriter,
+		r *http.Request) {
+		w.Header().Set("Content-Length", "99")
+	},
 		answer{Status: 200, Length: 99}},
 	{"early hints", "GET", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</a.css>")
@@ -159,8 +165,10 @@ var likeNetHTTP = []struct {
 		w.WriteHeader(103)
 		w.WriteHeader(102)
 		io.WriteString(w, "x")
-	}, answer{Status: 200, Informs: []string{"103 Link: </a.css>", "103 Link: </a.css>, Link: </b.css>", "102 Link: </a.css>, Link: </b.css>"},
-		Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Link": {"</a.css>", "</b.css>"}}, Length: 1, Body: "x"}},
+	}, answer{Status: 200, Informs: []string{"103 Link: </a.css>", "103 Link: </a.css>, Link: </b.css>",
+		"102 Link: </a.css>, Link: </b.css>"},
+		Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Link": {"</a.css>", "</b.css>"}},
+		Length: 1, Body: "x"}},
 	{"announced trailers", "GET", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Sum, X-Not")
 		w.Header().Add("Trailer", "X-Other")
@@ -173,13 +181,15 @@ var likeNetHTTP = []struct {
 		io.WriteString(w, "body")
 		w.(http.Flusher).Flush()
 		w.Header().Set(http.TrailerPrefix+"X-Sum", "7")
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: -1, Body: "body",
+	}, answer{Status: 200, Header: textPlain, Length: -1, Body: "body",
 		Trailers: http.Header{"X-Sum": {"7"}}}},
 	{"a redirect", "GET", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", 302) },
-		answer{Status: 302, Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}, "Location": {"/there"}}, Length: 29,
-			Body: "<a href=\"/there\">Found</a>.\n\n"}},
+		answer{Status: 302, Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}, "Location": {"/there"}},
+			Length: 29,
+			Body:   "<a href=\"/there\">Found</a>.\n\n"}},
 	{"an error", "GET", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 500) },
-		answer{Status: 500, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}}, Length: 3, Body: "no\n"}},
+		answer{Status: 500, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}},
+			Length: 3, Body: "no\n"}},
 	{"content", "GET", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "x.txt", time.Unix(1e9, 0), strings.NewReader("0123456789"))
 	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Accept-Ranges": {"bytes"},
@@ -189,19 +199,20 @@ var likeNetHTTP = []struct {
 		if n != 8000 || err != nil {
 			panic(fmt.Sprint(n, err))
 		}
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: -1, Body: strings.Repeat("x", 8000)}},
+	}, answer{Status: 200, Header: textPlain, Length: -1, Body: strings.Repeat("x", 8000)}},
 	{"a timeout handler", "GET", func(w http.ResponseWriter, r *http.Request) {
 		http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
 			time.Millisecond, "late").ServeHTTP(w, r)
-	}, answer{Status: 503, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: 4, Body: "late"}},
+	}, answer{Status: 503, Header: textPlain, Length: 4, Body: "late"}},
 	{"everything of the interface", "GET", func(w http.ResponseWriter, r *http.Request) {
 		_, a := w.(io.ReaderFrom)
 		_, b := w.(io.StringWriter)
 		_, c := w.(http.Flusher)
 		_, d := w.(http.Hijacker)
 		rc := http.NewResponseController(w)
-		fmt.Fprint(w, a, b, c, d, rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}), rc.EnableFullDuplex())
-	}, answer{Status: 200, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Length: 37, Body: "true true true true <nil> <nil> <nil>"}},
+		fmt.Fprint(w, a, b, c, d, rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}),
+			rc.EnableFullDuplex())
+	}, answer{Status: 200, Header: textPlain, Length: 37, Body: "true true true true <nil> <nil> <nil>"}},
 }
 
 func numbers(n int) string {
@@ -357,12 +368,13 @@ func TestHeadTooLong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var book logBook
-			s, _ := serve(t, fakedaemon.Config{}, &Server{ErrorLog: book.logger(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				fill(w.Header())
-				if _, err := io.WriteString(w, "x"); err == nil {
-					t.Error("no error")
-				}
-			})})
+			s, _ := serve(t, fakedaemon.Config{}, &Server{ErrorLog: book.logger(),
+				Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					fill(w.Header())
+					if _, err := io.WriteString(w, "x"); err == nil {
+						t.Error("no error")
+					}
+				})})
 			if x := s.Do(fakedaemon.Request{}); x.Ended != "CANCEL" || x.Status != 0 {
 				t.Errorf("status %d, ended by %s", x.Status, x.Ended)
 			}
@@ -376,24 +388,25 @@ func TestHeadTooLong(t *testing.T) {
 // A panic costs one request: 502 before the head, a cut connection after it.
 func TestPanic(t *testing.T) {
 	var book logBook
-	s, _ := serve(t, fakedaemon.Config{}, &Server{ErrorLog: book.logger(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/before":
-			io.WriteString(w, "buffered")
-			panic("some reason")
-		case "/after":
-			io.WriteString(w, "begin")
-			w.(http.Flusher).Flush()
-			panic(errors.New("another"))
-		case "/abort":
-			panic(http.ErrAbortHandler)
-		case "/goexit":
-			runtime.Goexit()
-		case "/code":
-			w.WriteHeader(99)
-		}
-		io.WriteString(w, "fine")
-	})})
+	s, _ := serve(t, fakedaemon.Config{}, &Server{ErrorLog: book.logger(),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/before":
+				io.WriteString(w, "buffered")
+				panic("some reason")
+			case "/after":
+				io.WriteString(w, "begin")
+				w.(http.Flusher).Flush()
+				panic(errors.New("another"))
+			case "/abort":
+				panic(http.ErrAbortHandler)
+			case "/goexit":
+				runtime.Goexit()
+			case "/code":
+				w.WriteHeader(99)
+			}
+			io.WriteString(w, "fine")
+		})})
 	for _, test := range []struct {
 		path, body, ended, log string
 		status                 int
@@ -441,13 +454,14 @@ func TestResponseWindow(t *testing.T) {
 
 // A stream that does not move leaves the others alone.
 func TestSlowReaderAlone(t *testing.T) {
-	s, _ := serve(t, fakedaemon.Config{Window: 4096, ManualWindow: true}, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/large" {
-			w.Write(make([]byte, 1<<20))
-			return
-		}
-		io.WriteString(w, "small")
-	})})
+	s, _ := serve(t, fakedaemon.Config{Window: 4096, ManualWindow: true}, &Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/large" {
+				w.Write(make([]byte, 1<<20))
+				return
+			}
+			io.WriteString(w, "small")
+		})})
 	var slow []*fakedaemon.Exchange
 	for range 6 {
 		slow = append(slow, s.Start(fakedaemon.Request{Target: "/large"}))
@@ -466,27 +480,28 @@ func TestSlowReaderAlone(t *testing.T) {
 }
 
 func TestWriteDeadline(t *testing.T) {
-	s, _ := serve(t, fakedaemon.Config{Window: 4096, ManualWindow: true}, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := http.NewResponseController(w)
-		switch r.URL.Path {
-		case "/waits":
-			c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-			_, err := w.Write(make([]byte, 10_000))
-			var ne net.Error
-			if !errors.As(err, &ne) || !ne.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("got %v", err)
+	s, _ := serve(t, fakedaemon.Config{Window: 4096, ManualWindow: true}, &Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := http.NewResponseController(w)
+			switch r.URL.Path {
+			case "/waits":
+				c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+				_, err := w.Write(make([]byte, 10_000))
+				var ne net.Error
+				if !errors.As(err, &ne) || !ne.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("got %v", err)
+				}
+			case "/late":
+				// net/http would not get the response out any more either.
+				c.SetWriteDeadline(time.Now().Add(-time.Second))
+				io.WriteString(w, "x")
+			case "/reset":
+				c.SetWriteDeadline(time.Now().Add(-time.Second))
+				c.SetWriteDeadline(time.Now().Add(time.Hour))
+				c.SetWriteDeadline(time.Time{})
+				io.WriteString(w, "x")
 			}
-		case "/late":
-			// net/http would not get the response out any more either.
-			c.SetWriteDeadline(time.Now().Add(-time.Second))
-			io.WriteString(w, "x")
-		case "/reset":
-			c.SetWriteDeadline(time.Now().Add(-time.Second))
-			c.SetWriteDeadline(time.Now().Add(time.Hour))
-			c.SetWriteDeadline(time.Time{})
-			io.WriteString(w, "x")
-		}
-	})})
+		})})
 	for path, ended := range map[string]string{"/waits": "CANCEL", "/late": "CANCEL", "/reset": "END"} {
 		if x := s.Do(fakedaemon.Request{Target: path}); x.Ended != ended {
 			t.Errorf("%s: ended by %s", path, x.Ended)
@@ -498,12 +513,13 @@ func TestWriteDeadline(t *testing.T) {
 // with CANCEL.
 func TestClientGone(t *testing.T) {
 	running, failed := make(chan struct{}), make(chan error, 1)
-	s, _ := serve(t, fakedaemon.Config{Window: 4096, ManualWindow: true}, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(running)
-		_, err := w.Write(make([]byte, 10_000)) // blocks
-		<-r.Context().Done()
-		failed <- err
-	})})
+	s, _ := serve(t, fakedaemon.Config{Window: 4096, ManualWindow: true}, &Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(running)
+			_, err := w.Write(make([]byte, 10_000)) // blocks
+			<-r.Context().Done()
+			failed <- err
+		})})
 	x := s.Start(fakedaemon.Request{})
 	<-running
 	x.Until("a full window", func() bool { return len(x.Body) == 4096 })
@@ -534,9 +550,10 @@ func TestCloseNotify(t *testing.T) {
 func TestAfterHandler(t *testing.T) {
 	kept := make(chan http.ResponseWriter, 1)
 	var book logBook
-	s, _ := serve(t, fakedaemon.Config{}, &Server{ErrorLog: book.logger(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		kept <- w
-	})})
+	s, _ := serve(t, fakedaemon.Config{}, &Server{ErrorLog: book.logger(),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			kept <- w
+		})})
 	s.Do(fakedaemon.Request{})
 	w := <-kept
 	if _, err := w.Write([]byte("x")); err == nil {
@@ -559,16 +576,17 @@ func TestAfterHandler(t *testing.T) {
 // the request up.
 func TestWriterLeftBehind(t *testing.T) {
 	writing, failed := make(chan struct{}), make(chan error, 1)
-	s, _ := serve(t, fakedaemon.Config{Window: 4096, ManualWindow: true}, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Write(make([]byte, 4096))
-		w.(http.Flusher).Flush()
-		go func() {
-			close(writing)
-			_, err := w.Write(make([]byte, 10_000))
-			failed <- err
-		}()
-		<-writing
-	})})
+	s, _ := serve(t, fakedaemon.Config{Window: 4096, ManualWindow: true}, &Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Write(make([]byte, 4096))
+			w.(http.Flusher).Flush()
+			go func() {
+				close(writing)
+				_, err := w.Write(make([]byte, 10_000))
+				failed <- err
+			}()
+			<-writing
+		})})
 	x := s.Start(fakedaemon.Request{})
 	if err := <-failed; err == nil {
 		t.Error("the write succeeded")

@@ -34,32 +34,40 @@ func TestReadFromFile(t *testing.T) {
 		kind   string
 		at     int64 // where the file is afterwards
 	}{
-		{name: "the whole file", send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) { return io.Copy(w, f) },
+		{name: "the whole file",
+			send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) { return io.Copy(w, f) },
 			body: text, files: []fakedaemon.Piece{{Offset: 0, Length: size}}, kind: "text/html; charset=utf-8", at: size},
 		{name: "from its position", send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) {
 			f.Seek(6, io.SeekStart)
 			return io.Copy(w, f)
-		}, body: text[6:], files: []fakedaemon.Piece{{Offset: 6, Length: size - 6}}, kind: "text/plain; charset=utf-8", at: size},
+		}, body: text[6:],
+			files: []fakedaemon.Piece{{Offset: 6, Length: size - 6}}, kind: "text/plain; charset=utf-8", at: size},
 		{name: "behind a limit", send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) {
 			return io.CopyN(w, f, 50_000)
-		}, body: text[:50_000], files: []fakedaemon.Piece{{Offset: 0, Length: 50_000}}, kind: "text/html; charset=utf-8", at: 50_000},
+		}, body: text[:50_000],
+			files: []fakedaemon.Piece{{Offset: 0, Length: 50_000}}, kind: "text/html; charset=utf-8", at: 50_000},
 		{name: "between bytes", send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) {
 			io.WriteString(w, "before ")
 			n, err := io.CopyN(w, f, 50_000)
 			io.WriteString(w, " after")
 			return n, err
-		}, body: "before " + text[:50_000] + " after", around: "before  after", files: []fakedaemon.Piece{{Offset: 0, Length: 50_000}}, kind: "text/plain; charset=utf-8", at: 50_000},
+		}, body: "before " + text[:50_000] + " after", around: "before  after",
+			files: []fakedaemon.Piece{{Offset: 0, Length: 50_000}}, kind: "text/plain; charset=utf-8", at: 50_000},
 		{name: "twice", send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) {
 			n, _ := io.CopyN(w, f, 20_000)
 			m, err := io.CopyN(w, f, 30_000)
 			return n + m, err
-		}, body: text[:50_000], files: []fakedaemon.Piece{{Offset: 0, Length: 20_000}, {Offset: 20_000, Length: 30_000}}, kind: "text/html; charset=utf-8", at: 50_000},
-		{name: "of http.ServeContent, a range", send: func(w http.ResponseWriter, r *http.Request, f *os.File) (int64, error) {
-			r.Header.Set("Range", "bytes=100-50099")
-			http.ServeContent(w, r, "x.html", time.Time{}, f)
-			return 50_000, nil
-		}, body: text[100:50_100], files: []fakedaemon.Piece{{Offset: 100, Length: 50_000}}, kind: "text/html; charset=utf-8", at: 50_100},
-		{name: "small: as bytes", send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) { return io.CopyN(w, f, 100) },
+		}, body: text[:50_000],
+			files: []fakedaemon.Piece{{Offset: 0, Length: 20_000}, {Offset: 20_000, Length: 30_000}}, kind: "text/html; charset=utf-8", at: 50_000},
+		{name: "of http.ServeContent, a range",
+			send: func(w http.ResponseWriter, r *http.Request, f *os.File) (int64, error) {
+				r.Header.Set("Range", "bytes=100-50099")
+				http.ServeContent(w, r, "x.html", time.Time{}, f)
+				return 50_000, nil
+			}, body: text[100:50_100],
+			files: []fakedaemon.Piece{{Offset: 100, Length: 50_000}}, kind: "text/html; charset=utf-8", at: 50_100},
+		{name: "small: as bytes",
+			send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) { return io.CopyN(w, f, 100) },
 			body: text[:100], kind: "text/html; charset=utf-8", at: 100},
 		{name: "a daemon that does not send files", conf: fakedaemon.Config{Capabilities: []string{"begun"}},
 			send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) { return io.Copy(w, f) },
@@ -67,7 +75,8 @@ func TestReadFromFile(t *testing.T) {
 		{name: "a window too small for files", conf: fakedaemon.Config{Window: 2048},
 			send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) { return io.Copy(w, f) },
 			body: text, kind: "text/html; charset=utf-8", at: size},
-		{name: "HEAD", method: "HEAD", send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) { return io.Copy(w, f) },
+		{name: "HEAD", method: "HEAD",
+			send: func(w http.ResponseWriter, _ *http.Request, f *os.File) (int64, error) { return io.Copy(w, f) },
 			kind: "text/html; charset=utf-8", at: size},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -88,7 +97,8 @@ func TestReadFromFile(t *testing.T) {
 			})})
 			x := s.Do(fakedaemon.Request{Method: test.method})
 			if string(x.Body) != test.body || x.Field("Content-Type") != test.kind || !slices.Equal(x.Files, test.files) {
-				t.Errorf("%d bytes, want %d; type %s; files %v, want %v", len(x.Body), len(test.body), x.Field("Content-Type"), x.Files, test.files)
+				t.Errorf("%d bytes, want %d; type %s; files %v, want %v",
+					len(x.Body), len(test.body), x.Field("Content-Type"), x.Files, test.files)
 			}
 		})
 	}

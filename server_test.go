@@ -117,7 +117,8 @@ func TestRegistrationParameters(t *testing.T) {
 			[]channel.RegisterParams{{URL: "http://+:8080/app/", Queue: "shop", Limit: 7, MaxAgeMS: number(3000)}}},
 		{"no limit of age", &Server{MaxAge: -1},
 			[]channel.RegisterParams{{URL: "http://+:8080/app/", MaxAgeMS: number(0)}}},
-		{"timeouts", &Server{Timeouts: Timeouts{EntityBody: time.Second, DrainEntityBody: -1, HeaderWait: time.Microsecond, MinSendRate: -1, MaxBody: 5}},
+		{"timeouts", &Server{Timeouts: Timeouts{EntityBody: time.Second, DrainEntityBody: -1,
+			HeaderWait: time.Microsecond, MinSendRate: -1, MaxBody: 5}},
 			[]channel.RegisterParams{{URL: "http://+:8080/app/", Timeouts: &channel.Timeouts{EntityBodyMS: number(1000),
 				DrainEntityBodyMS: number(0), HeaderWaitMS: number(1), MinSendRate: number(0), MaxBody: number(5)}}}},
 		{"bindings after prefixes, the port of the first for all", &Server{Prefixes: []string{"http://+:1/"},
@@ -135,7 +136,8 @@ func TestRegistrationParameters(t *testing.T) {
 // what to do.
 func TestStartErrors(t *testing.T) {
 	refuse := func(code channel.Code, message string) fakedaemon.Config {
-		return fakedaemon.Config{Register: func(*fakedaemon.Daemon, channel.RegisterParams) (channel.RegisterResult, *channel.Error) {
+		return fakedaemon.Config{Register: func(*fakedaemon.Daemon, channel.RegisterParams) (channel.RegisterResult,
+			*channel.Error) {
 			return channel.RegisterResult{}, &channel.Error{Code: code, Message: message}
 		}}
 	}
@@ -249,7 +251,8 @@ func TestReconnect(t *testing.T) {
 	if got := second.Calls(); !slices.Equal(got, []string{"register http://+:40001/a/"}) {
 		t.Errorf("calls %v", got)
 	}
-	if text := book.String(); strings.Count(text, "\n") < 2 || !strings.Contains(text, "lost") || !strings.Contains(text, "registered again") {
+	if text := book.String(); strings.Count(text, "\n") < 2 || !strings.Contains(text, "lost") ||
+		!strings.Contains(text, "registered again") {
 		t.Errorf("log:\n%s", text)
 	}
 }
@@ -303,11 +306,12 @@ func TestDaemonDies(t *testing.T) {
 // Shutdown gives the prefixes back, says GOAWAY, and waits for what runs.
 func TestShutdown(t *testing.T) {
 	running, finish := make(chan struct{}, 2), make(chan struct{})
-	s := &Server{Prefixes: []string{"http://+:1/", "http://+:2/"}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		running <- struct{}{}
-		<-finish
-		io.WriteString(w, "done")
-	})}
+	s := &Server{Prefixes: []string{"http://+:1/", "http://+:2/"},
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			running <- struct{}{}
+			<-finish
+			io.WriteString(w, "done")
+		})}
 	session, d := serve(t, fakedaemon.Config{Loops: 2}, s)
 	a := session.Start(fakedaemon.Request{Loop: 0})
 	b := session.Start(fakedaemon.Request{Loop: 1})
@@ -383,14 +387,15 @@ func TestServeContext(t *testing.T) {
 	d := fakedaemon.New(t, fakedaemon.Config{})
 	running, finish := make(chan struct{}), make(chan struct{})
 	type key struct{}
-	s := &Server{Prefixes: []string{"http://+:1/"}, Socket: d.Path, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(running)
-		<-finish
-		io.WriteString(w, r.Context().Value(key{}).(string)+" "+http.StatusText(200))
-		if err := r.Context().Err(); err != nil {
-			t.Errorf("the end of Serve's context ended the request's: %v", err)
-		}
-	})}
+	s := &Server{Prefixes: []string{"http://+:1/"}, Socket: d.Path,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(running)
+			<-finish
+			io.WriteString(w, r.Context().Value(key{}).(string)+" "+http.StatusText(200))
+			if err := r.Context().Err(); err != nil {
+				t.Errorf("the end of Serve's context ended the request's: %v", err)
+			}
+		})}
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), key{}, "value"))
 	ended := make(chan error)
 	go func() { ended <- s.Serve(ctx) }()
@@ -479,11 +484,13 @@ func TestBrokenDaemon(t *testing.T) {
 		{"a frame of applications", channel.AppendFrame(nil, channel.Response, 0, 1, 200, make([]byte, 8))},
 		{"no stream", channel.AppendFrame(nil, channel.Data, 0, 0, 0, nil)},
 		{"REQUEST without a head", channel.AppendFrame(nil, channel.Request, 0, 1, 0, nil)},
-		{"an error", channel.AppendFrame(nil, channel.Reply, 0, 0, 0, []byte(`{"error":{"code":"invalid_parameter","message":"no"}}`))},
+		{"an error", channel.AppendFrame(nil, channel.Reply, 0, 0, 0,
+			[]byte(`{"error":{"code":"invalid_parameter","message":"no"}}`))},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var book logBook
-			session, d := serve(t, fakedaemon.Config{}, &Server{Handler: http.HandlerFunc(hello), ErrorLog: book.logger()})
+			session, d := serve(t, fakedaemon.Config{}, &Server{Handler: http.HandlerFunc(hello),
+				ErrorLog: book.logger()})
 			session.Do(fakedaemon.Request{})
 			session.Loops[0].Send(test.frame)
 			session.WaitClosed()
