@@ -3,6 +3,7 @@ package tlsio
 import (
 	"bytes"
 	"crypto/tls"
+	"io"
 	"reflect"
 	"sync"
 	"unsafe"
@@ -60,33 +61,71 @@ func input(c *tls.Conn) *bytes.Reader {
 	return (*bytes.Reader)(unsafe.Add(unsafe.Pointer(c), fields.input))
 }
 
-var lent = sync.Pool{New: func() any { return new([lentSize]byte) }}
+// lentBuffer is a buffer that c has at the moment.
+type lentBuffer struct {
+	c     *tls.Conn
+	raw   *bytes.Buffer
+	bytes [lentSize]byte
+}
 
-// lend gives c a large buffer for the coming reads; reclaim takes it back.
-func lend(c *tls.Conn) *[lentSize]byte {
+var lentBuffers = sync.Pool{New: func() any { return new(lentBuffer) }}
+
+// lend gives c a large buffer for the coming reads; reclaim takes it back. It
+// is nil if that is not possible.
+func lend(c *tls.Conn) *lentBuffer {
 	if !fields.known || input(c).Len() > 0 {
 		return nil
 	}
-	b := lent.Get().(*[lentSize]byte)
-	raw := rawInput(c)
-	*raw = *bytes.NewBuffer(append(b[:0], raw.Bytes()...))
-	return b
+	l := lentBuffers.Get().(*lentBuffer)
+	l.c, l.raw = c, rawInput(c)
+	l.set(copy(l.bytes[:], l.raw.Bytes()))
+	return l
 }
 
-// reclaim moves what is left in the buffer b of c to memory of its size.
-func reclaim(c *tls.Conn, b *[lentSize]byte) {
-	if b == nil {
+func (l *lentBuffer) set(n int) { *l.raw = *bytes.NewBuffer(l.bytes[:n]) }
+
+// fill reads from the socket before crypto/tls does: it asks for one record
+// at a time and allocates for that.
+func (l *lentBuffer) fill(t *transport) error {
+	have := copy(l.bytes[:], l.raw.Bytes())
+	n, err := t.Read(l.bytes[have:])
+	l.set(have + n)
+	if err == io.EOF {
+		return nil // what it means is for crypto/tls to say; t remembers
+	}
+	return err
+}
+
+// complete tells whether crypto/tls has something to say about the next
+// record without reading: it is there, or its header is wrong.
+func (l *lentBuffer) complete() bool {
+	b := l.raw.Bytes()
+	if len(b) < recordHeader {
+		return false
+	}
+	n := int(b[3])<<8 | int(b[4])
+	return len(b) >= recordHeader+n || b[1] != 3 || b[2] != 3 || n > maxCiphertext
+}
+
+// maxCiphertext is what a record of TLS 1.2 can have at most (RFC 5246
+// 6.2.3).
+const maxCiphertext = 16<<10 + 2<<10
+
+// reclaim moves what is left to memory of its size.
+func (l *lentBuffer) reclaim() {
+	if l == nil {
 		return
 	}
-	if in := input(c); in.Len() > 0 {
+	if in := input(l.c); in.Len() > 0 {
 		rest := make([]byte, in.Len())
 		in.Read(rest)
 		in.Reset(rest)
 	} else {
 		in.Reset(nil)
 	}
-	shrink(rawInput(c))
-	lent.Put(b)
+	shrink(l.raw)
+	l.c, l.raw = nil, nil
+	lentBuffers.Put(l)
 }
 
 // settle drops what a handshake has left behind.

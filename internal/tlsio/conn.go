@@ -112,11 +112,15 @@ func (c *Conn) Read(b []byte) (n int, err error) {
 	if c.err != nil {
 		return 0, c.err
 	}
-	lent := lend(c.tls)
-	for n < len(b) {
+	l := lend(c.tls)
+	for n < len(b) && err == nil {
 		if n > 0 && len(b)-n < maxPlaintext {
 			c.more = true // the next record might not fit
 			break
+		}
+		if l != nil && !l.complete() && !c.t.eof {
+			err = c.readError(l.fill(&c.t))
+			continue
 		}
 		var m int
 		m, err = c.tls.Read(b[n:])
@@ -125,12 +129,11 @@ func (c *Conn) Read(b []byte) (n int, err error) {
 		if c.t.sent > controlFree+c.received/controlPer {
 			err = ErrControlFlood
 		}
-		if err != nil {
-			err = c.readError(err)
+		if err = c.readError(err); c.eof {
 			break
 		}
 	}
-	reclaim(c.tls, lent)
+	l.reclaim()
 	c.more = c.more || n == len(b)
 	if n > 0 {
 		return n, nil // an error comes again
@@ -143,6 +146,8 @@ const maxPlaintext = 16 << 10
 
 func (c *Conn) readError(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case err == errEmpty:
 		return ErrAgain
 	case err == io.EOF:

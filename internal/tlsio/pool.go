@@ -223,8 +223,8 @@ func (h *handshake) run() {
 	}
 	p := h.pool
 	p.mu.Lock()
-	if h.cancel != nil && err != nil {
-		err = h.cancel // which is why reading or writing failed
+	if h.cancel != nil {
+		err = h.cancel // which is why reading or writing failed, if it did
 	}
 	p.open--
 	if h.gives {
@@ -239,7 +239,6 @@ func (h *handshake) run() {
 func (h *handshake) finish(err error) {
 	t := &h.c.t
 	t.hs = nil
-	t.first = nil
 	if err != nil {
 		h.c.err = err
 	} else {

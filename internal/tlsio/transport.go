@@ -37,7 +37,10 @@ func (t *transport) Read(b []byte) (int, error) {
 	if t.hs != nil {
 		return t.readBlocking(b)
 	}
-	if t.empty {
+	switch {
+	case t.eof:
+		return 0, io.EOF
+	case t.empty:
 		return 0, errEmpty
 	}
 	n, err := sys.Read(t.fd, b)

@@ -1,0 +1,213 @@
+package tlsio
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/httpsys/httpsys/internal/sys"
+)
+
+// patience is how long a test waits for something that must happen.
+const patience = 20 * time.Second
+
+// binding is a Binding that a test sets up.
+type binding struct {
+	config      *tls.Config
+	established func(*tls.ConnectionState, func(func())) error
+}
+
+func (b *binding) Config() *tls.Config { return b.config }
+
+func (b *binding) Established(s *tls.ConnectionState, wait func(func())) error {
+	if b.established == nil {
+		return nil
+	}
+	return b.established(s, wait)
+}
+
+// always chooses b.
+func always(b Binding) func(*tls.ClientHelloInfo) Binding {
+	return func(*tls.ClientHelloInfo) Binding { return b }
+}
+
+var testCertificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return certificate(key, "test.example")
+})
+
+func certificate(key crypto.Signer, name string) tls.Certificate {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+func serverConfig() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{testCertificate()}, NextProtos: []string{"h2", "http/1.1"}}
+}
+
+func clientConfig() *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, ServerName: "test.example"}
+}
+
+// sockets is a connected pair: a non-blocking descriptor for our side, and the
+// client's.
+func sockets(t testing.TB) (fd int, client net.Conn) {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(pair[1]), "client")
+	client, err = net.FileConn(f)
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		client.Close()
+		unix.Close(pair[0])
+	})
+	client.SetDeadline(time.Now().Add(patience))
+	return pair[0], client
+}
+
+// side is our side of a connection, driven as a loop would.
+type side struct {
+	*Conn
+	t    testing.TB
+	fd   int
+	done chan error
+}
+
+var someAddr = netip.MustParseAddrPort("192.0.2.7:40000")
+
+// serve starts the handshake of a new connection and returns both sides.
+func serve(t testing.TB, s *Server) (*side, net.Conn) {
+	t.Helper()
+	fd, client := sockets(t)
+	return begin(t, s, fd, someAddr, nil), client
+}
+
+func begin(t testing.TB, s *Server, fd int, from netip.AddrPort, first []byte) *side {
+	x := &side{t: t, fd: fd, done: make(chan error, 1)}
+	x.Conn = s.NewConn(fd, from, someAddr, first)
+	s.Pool.Handshake(x.Conn, func(err error) { x.done <- err })
+	return x
+}
+
+// poll waits a moment for an event of the socket.
+func (x *side) poll(events int16, ms int) bool {
+	fds := []unix.PollFd{{Fd: int32(x.fd), Events: events}}
+	n, err := unix.Poll(fds, ms)
+	return err == nil && n == 1
+}
+
+// outcome drives the handshake to its end.
+func (x *side) outcome() error {
+	x.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		select {
+		case err := <-x.done:
+			return err
+		default:
+		}
+		if x.poll(unix.POLLIN, 1) {
+			x.Wake()
+		}
+	}
+	x.t.Fatal("the handshake does not end")
+	return nil
+}
+
+// read reads once, waiting until there is something.
+func (x *side) read(b []byte) (int, error) {
+	x.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		n, err := x.Read(b)
+		if err != ErrAgain {
+			return n, err
+		}
+		if x.poll(unix.POLLIN|unix.POLLRDHUP, 100) {
+			x.Ready(true)
+		}
+	}
+	x.t.Fatal("nothing to read")
+	return 0, nil
+}
+
+// send writes b to the socket, all of it.
+func (x *side) send(b []byte) {
+	x.t.Helper()
+	for len(b) > 0 {
+		n, err := sys.Write(x.fd, b, false)
+		if err == sys.ErrAgain {
+			x.poll(unix.POLLOUT, 100)
+			continue
+		}
+		if err != nil {
+			x.t.Error(err)
+			return
+		}
+		b = b[n:]
+	}
+}
+
+func (x *side) seal(plain []byte) []byte {
+	x.t.Helper()
+	b, err := x.Seal(nil, plain)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return b
+}
+
+// established returns a connection after its handshake.
+func established(t testing.TB, s *Server, config *tls.Config) (*side, *tls.Conn) {
+	t.Helper()
+	x, c := serve(t, s)
+	client := tls.Client(c, config)
+	failed := make(chan error, 1)
+	go func() { failed <- client.Handshake() }()
+	err := x.outcome()
+	if e := <-failed; err != nil || e != nil {
+		t.Fatalf("handshake: %v; client: %v", err, e)
+	}
+	return x, client
+}
+
+func newServer(limits Limits, config *tls.Config) *Server {
+	return NewServer(NewPool(limits), always(&binding{config: config}))
+}
+
+var errTest = errors.New("the reason of the test")
