@@ -106,7 +106,9 @@ func (c *Conn) Init(s *Shared, now int64) {
 	}
 	c.Out = appendSetting(c.Out, setMaxHeaderListSize, uint32(l.Head))
 	if l.Tunnels {
-		c.Out = appendSetting(c.Out, setConnectProtocol, 1)
+		if s.ExtendedConnect {
+			c.Out = appendSetting(c.Out, setConnectProtocol, 1)
+		}
 	}
 	c.Out = appendSetting(c.Out, setNoPriorities, 1)
 	putLength(c.Out[start:], len(c.Out)-start-frameHeader)

@@ -191,6 +191,9 @@ func (h *head) target(r *Request) *Error {
 	r.Protocol = nil
 	r.Connect = string(h.method) == "CONNECT"
 	extended := h.has(classProtocol)
+	if extended && !h.batch.shared.ExtendedConnect {
+		return ErrPseudo
+	}
 	if extended && (!r.Connect || !message.ValidName(h.protocol)) {
 		return ErrConnect
 	}

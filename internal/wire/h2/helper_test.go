@@ -95,6 +95,7 @@ func newSide(t *testing.T, change func(l *Limits)) *side {
 		change(&s.limits)
 	}
 	s.shared = NewShared(&s.limits, "")
+	s.shared.ExtendedConnect = true
 	s.c.Init(s.shared, s.now)
 	s.hpack = hpack.NewDecoder(4096, nil)
 	return s

@@ -128,6 +128,9 @@ func (c *Conn) Send(s *Stream, b []byte, end bool) (n int, err error) {
 		return n, nil
 	}
 	// Nothing is sent, neither now nor later.
+	if !s.is(gone) {
+		c.wait(s, false)
+	}
 	if end && !s.is(tunnel) {
 		if s.is(gone) || c.err == nil {
 			c.responded(s)

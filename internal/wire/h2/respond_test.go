@@ -243,3 +243,64 @@ func TestResetWhileInWork(t *testing.T) {
 	s.wantFrames("3 reset REFUSED_STREAM")
 	s.check()
 }
+
+// Where the owner cannot serve it, clients are not told of extended CONNECT, and
+// :protocol is a pseudo-header field that nobody knows.
+func TestExtendedConnectIsOffered(t *testing.T) {
+	connect := headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/", ":authority", "h")
+	for _, row := range []struct {
+		offered bool
+		want    string
+	}{{true, "settings 3=128 6=16384 8=1 9=1"}, {false, "settings 3=128 6=16384 9=1"}} {
+		s := newSide(t, nil)
+		s.shared.ExtendedConnect = row.offered
+		s.c.Out = nil
+		s.c.Init(s.shared, s.now)
+		s.feed(hello + connect)
+		frames := s.frames()
+		if frames[0] != row.want || (len(s.said()) == 1) != row.offered {
+			t.Errorf("offered %v: %q", row.offered, frames)
+		}
+	}
+}
+
+// What the owner sends of a response without content is dropped, also if it
+// waited for its turn.
+func TestNoContentWaitsToo(t *testing.T) {
+	s := ready(t, nil)
+	s.feed(headers(1, true, pseudo("HEAD")...))
+	x := s.open[1]
+	s.c.Respond(x, response(200), nil, false)
+	s.c.Wait(x)
+	s.check()
+	if s.c.Ready() != x {
+		t.Fatal("not ready")
+	}
+	if n, err := s.c.Send(x, []byte("abc"), false); n != 3 || err != nil {
+		t.Error(n, err)
+	}
+	if s.check(); s.c.Ready() != nil {
+		t.Error("still ready")
+	}
+	s.c.Wait(x)
+	s.c.Send(s.c.Ready(), nil, true)
+	s.wantFrames("1 headers :status=200 end")
+	s.check()
+}
+
+// After the end of the connection nobody's turn comes.
+func TestNobodyIsReadyAfterTheEnd(t *testing.T) {
+	s := ready(t, nil)
+	s.feed(get(1))
+	s.c.Respond(s.open[1], response(200), nil, false)
+	s.c.Wait(s.open[1])
+	s.c.Receive([]byte(data(0, false, "x")), s.now)
+	if s.c.Ready() != nil {
+		t.Error("ready")
+	}
+	if n, err := s.c.Send(s.open[1], []byte("abc"), false); n != 3 || err != nil {
+		t.Error(n, err)
+	}
+	s.drain()
+	s.wantEnd(ErrStreamID)
+}

@@ -146,7 +146,7 @@ func (c *Conn) requeue(s *Stream) {
 // Wait tells that the owner has content to send on s which was not offered to
 // Send, or not taken by it.
 func (c *Conn) Wait(s *Stream) {
-	if s.is(gone | sentEnd) {
+	if s.is(gone) || s.is(sentEnd) && !s.is(noBody) {
 		return
 	}
 	c.wait(s, true)
@@ -155,7 +155,7 @@ func (c *Conn) Wait(s *Stream) {
 // Ready is the stream whose turn it is to send, nil if the windows of the
 // client let none. The owner answers with Send or Frame, and with Wait if it has still more.
 func (c *Conn) Ready() *Stream {
-	if c.queue == nil || c.send <= 0 {
+	if c.queue == nil || c.send <= 0 || c.err != nil {
 		return nil
 	}
 	return c.queue.next()

@@ -8,6 +8,10 @@ type Shared struct {
 	Limits   *Limits
 	Counters Counters
 
+	// ExtendedConnect tells clients that they may send an extended CONNECT
+	// (RFC 8441), as browsers do for a WebSocket once they may. Otherwise :protocol is malformed.
+	ExtendedConnect bool
+
 	server *encField
 	date   []byte // as encoded field
 	dated  []byte // its value
