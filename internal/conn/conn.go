@@ -38,7 +38,8 @@ type Conn struct {
 	peerClosed bool // the client will send no more
 	dirty      bool // in s.dirty
 	busy       bool // in protocol.process: do not start again from inside
-	again      bool // in the loop's list for the next turn
+	again      bool // in the loop's list for the next turn, to read on
+	flushing   bool // in the loop's list for the next turn, to send on
 }
 
 // protocol is what a connection needs from the protocol that is spoken on it.

@@ -139,21 +139,23 @@ func (c *http1) File(fd int, offset, length int64, end bool) {
 		return
 	}
 	var headBytes, tail []byte
+	short := false
 	switch c.framing {
 	case h1.FramingLength:
-		if length > c.length || end && length < c.length {
+		if length > c.length {
 			sys.Close(fd)
 			c.abort()
 			return
 		}
 		c.length -= length
+		short = end && c.length > 0
 	case h1.FramingChunked:
 		headBytes = h1.AppendChunkHeader(nil, int(length))
 		if tail = crlf; end {
 			tail = crlfLastChunk
 		}
 	}
-	c.done = end
+	c.done = end && !short
 	o := c.outbox()
 	o.append(&c.s.pool, headBytes)
 	cost := 0
@@ -164,6 +166,9 @@ func (c *http1) File(fd int, offset, length int64, end bool) {
 	o.file(fd, offset, length, cost)
 	o.append(&c.s.pool, tail)
 	c.s.flushLater(c.Conn)
+	if short {
+		c.abort() // behind what there is
+	}
 }
 
 // CanOpaque implements exchange.Client.

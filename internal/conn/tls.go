@@ -190,6 +190,7 @@ func (c *Conn) closeNotify() {
 // plain text, and is sealed when its turn comes, since records must be sent
 // in the order in which they were made.
 func (c *Conn) flushTLS() {
+	files := int64(sendFileTurn)
 	for o := c.out; len(o.segments) > 0; {
 		s := &o.segments[0]
 		if s.sealed {
@@ -217,12 +218,17 @@ func (c *Conn) flushTLS() {
 			o.bytes -= len(plain)
 			o.drop(&c.s.pool)
 		} else {
+			if files <= 0 {
+				c.flushSoon()
+				break
+			}
 			n, err := sys.ReadFile(s.fd, c.s.buf[:min(int64(len(c.s.buf)), s.length)], s.offset)
 			if err != nil || n == 0 {
 				c.reset() // it cannot be read, or is shorter than was said
 				return
 			}
 			plain = c.s.buf[:n]
+			files -= int64(n)
 			s.offset += int64(n)
 			if s.length -= int64(n); s.length == 0 {
 				o.cost -= s.cost

@@ -105,7 +105,7 @@ func (c *Conn) flush() {
 			}
 		} else {
 			if files <= 0 {
-				c.s.Loop.Again(flushAgain{c})
+				c.flushSoon()
 				break
 			}
 			n, err = sys.SendFile(c.fd, s.fd, s.offset, int(min(s.length, files)))
@@ -126,7 +126,7 @@ func (c *Conn) flush() {
 			break
 		}
 		if err != nil {
-			c.close()
+			c.reset() // perhaps it is the file that cannot be read
 			return
 		}
 		c.sent += int64(n)
@@ -138,9 +138,18 @@ func (c *Conn) flush() {
 	c.proto.settle()
 }
 
+// flushSoon goes on with flush in the next turn.
+func (c *Conn) flushSoon() {
+	if !c.flushing {
+		c.flushing = true
+		c.s.Loop.Again(flushAgain{c})
+	}
+}
+
 type flushAgain struct{ c *Conn }
 
 func (f flushAgain) TurnEnd() {
+	f.c.flushing = false
 	if !f.c.closed {
 		f.c.flush()
 	}

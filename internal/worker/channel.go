@@ -77,6 +77,7 @@ type Channel struct {
 	leaving  bool // GOAWAY: no more requests
 	dead     bool
 	readable bool
+	again    bool // in the loop's list for the next turn
 	closing  bool // the application will send no more: read to the end
 
 	streams  []stream // by number; 0 is not used

@@ -83,13 +83,19 @@ func (c *Channel) read() {
 			return
 		}
 	}
-	c.Loop.Again(readAgain{c})
+	if !c.again {
+		c.again = true
+		c.Loop.Again(readAgain{c})
+	}
 }
 
 // readAgain goes on in the next turn.
 type readAgain struct{ c *Channel }
 
-func (r readAgain) TurnEnd() { r.c.read() }
+func (r readAgain) TurnEnd() {
+	r.c.again = false
+	r.c.read()
+}
 
 // frames handles all complete frames in b and returns the rest.
 func (c *Channel) frames(b []byte) ([]byte, error) {
