@@ -250,6 +250,9 @@ func (p *pool) serve(x *exchange) {
 	switch err := x.prepare(); {
 	case err != nil:
 		x.refuse()
+	case x.unmet: // RFC 9110 10.1.1
+		x.resp.Header().Set("Connection", "close")
+		x.resp.WriteHeader(http.StatusExpectationFailed)
 	case x.req.RequestURI == "*" && x.req.Method == http.MethodOptions:
 		serverOptions(&x.resp, &x.req)
 	default:

@@ -35,6 +35,7 @@ type exchange struct {
 	version      uint8
 
 	local    string // address, set by prepare
+	unmet    bool   // the client expects what we do not know; set by prepare
 	detached bool   // the pool's: in opaque mode
 
 	req  http.Request
@@ -181,7 +182,7 @@ func (x *exchange) header(c *cutter) {
 		switch name {
 		case "Host":
 			continue // it is in Request.Host, and nowhere else
-		case "Connection", "Pragma", "Trailer", "Transfer-Encoding":
+		case "Connection", "Expect", "Pragma", "Trailer", "Transfer-Encoding":
 			special = true
 		}
 		h[name] = value
@@ -229,6 +230,9 @@ func (x *exchange) specialFields() {
 	// RFC 9111 5.4, for handlers that look at Cache-Control alone.
 	if v := h["Pragma"]; len(v) > 0 && v[0] == "no-cache" && h["Cache-Control"] == nil {
 		h["Cache-Control"] = []string{"no-cache"}
+	}
+	if v := h["Expect"]; len(v) > 0 {
+		x.unmet = v[0] != "" && !listHas(v[:1], "100-continue")
 	}
 	delete(h, "Transfer-Encoding")
 	if x.length >= 0 {

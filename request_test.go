@@ -405,6 +405,19 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
+// What else a client may expect is not for handlers (RFC 9110 10.1.1).
+func TestOtherExpectations(t *testing.T) {
+	s := serveFunc(t, func(w http.ResponseWriter, r *http.Request) {})
+	for expect, status := range map[string]int{
+		"100-continue": 200, "a-miracle, 100-Continue": 200, "": 200, "a-miracle": 417,
+	} {
+		x := s.Do(fakedaemon.Request{Fields: []string{"Expect: " + expect}})
+		if x.Status != status || status == 417 && x.Field("Connection") != "close" {
+			t.Errorf("%q: status %d with %v, want %d", expect, x.Status, x.Fields, status)
+		}
+	}
+}
+
 // After the handler nobody reads the body any more.
 func TestBodyAfterHandler(t *testing.T) {
 	body := make(chan io.ReadCloser, 1)

@@ -93,10 +93,11 @@ func (c *textConn) readBody(p []byte) (int, error) {
 	return 0, c.opError("read", bodyEnd(err))
 }
 
-// bodyEnd is what a broken body looks like on a connection.
+// bodyEnd is what a broken body looks like on a connection: its end, from which
+// a reader of HTTP concludes the rest.
 func bodyEnd(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
+	if err == io.ErrUnexpectedEOF {
+		return io.EOF
 	}
 	return err
 }
