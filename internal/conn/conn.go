@@ -190,10 +190,26 @@ func (c *Conn) linger() {
 	}
 }
 
+// closeIfIdle closes a connection that nothing was sent on. A request may be
+// there already whose event has not come yet.
 func (c *Conn) closeIfIdle() {
-	if c.proto.idle() && c.out == nil && len(c.in) == 0 && !c.readable {
+	if !c.silent() {
+		return
+	}
+	if c.shaking() == nil {
+		c.readable = true
+		if c.tls != nil {
+			c.tls.Ready(c.peerClosed)
+		}
+		c.pump()
+	}
+	if c.silent() && !c.readable {
 		c.bye()
 	}
+}
+
+func (c *Conn) silent() bool {
+	return !c.closed && !c.lingering && c.proto.idle() && c.out == nil && len(c.in) == 0
 }
 
 // setTimer makes the timer run out after so many milliseconds, or never if 0.
