@@ -107,13 +107,11 @@ func (c *http2) begin(e *h2.Event) {
 	facts := exchange.Facts{
 		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Addresses: c.text,
 	}
-	if e.Request.Protocol != nil {
-		c.refuse(st, 501, "N/I", "Extended CONNECT is not offered here.", false)
-		return
-	}
+	// A CONNECT has no content; what comes behind it is for the tunnel, which
+	// the application may open or not.
 	st.connect = e.Request.Connect
-	st.ended, st.told = e.End, e.End
-	x, _, refusal := c.s.Stage.Begin(st, &e.Request.Request, &facts, nil, e.End)
+	st.ended, st.told = e.End, e.End || st.connect
+	x, _, refusal := c.s.Stage.Begin(st, &e.Request.Request, &facts, nil, st.told)
 	if refusal.Status != 0 {
 		c.refuse(st, refusal.Status, refusal.Reason, refusal.Text, refusal.Retry)
 		return
@@ -155,6 +153,9 @@ func (c *http2) send() {
 		s.Owner.(*stream).send()
 	}
 	c.framing = false
+	if c.core.Err() != nil && !c.failed {
+		c.events() // windows so small that they are an attack
+	}
 }
 
 // room says whether another frame may be written.

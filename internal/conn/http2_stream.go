@@ -20,9 +20,10 @@ type stream struct {
 	x          *exchange.Exchange
 	next, prev *stream
 
-	in    []byte // content that the worker has no room for yet; bounded by the window that we gave
-	ended bool   // the client has sent everything
-	told  bool   // and the exchange knows it
+	in    []byte          // content that the worker has no room for yet; bounded by the window that we gave
+	ended bool            // the client has sent everything
+	told  bool            // and the exchange knows it
+	last  []message.Field // the trailer section that it ended with, if that has to wait
 
 	out      outbox // content that the client's windows did not let through
 	outEnd   bool   // the response is complete with that
@@ -87,7 +88,7 @@ func (st *stream) data(b []byte, end bool) {
 		st.tooLarge()
 		return
 	}
-	if len(st.in) == 0 && st.x.Room() >= len(b) && st.x.Assigned() {
+	if len(st.in) == 0 && !st.told && st.x.Assigned() && st.x.Room() >= len(b) {
 		st.pass(b)
 		return
 	}
@@ -124,7 +125,15 @@ func (st *stream) pass(b []byte) {
 		return
 	}
 	st.told = end
-	st.x.RequestBody(b, end)
+	if fields := st.last; end && fields != nil {
+		st.last = nil
+		if len(b) > 0 {
+			st.x.RequestBody(b, false)
+		}
+		st.x.RequestTrailers(fields)
+	} else {
+		st.x.RequestBody(b, end)
+	}
 	if len(b) > 0 && st.s != nil {
 		st.h.lend()
 		st.h.core.Consumed(st.s, len(b))
@@ -134,16 +143,20 @@ func (st *stream) pass(b []byte) {
 
 func (st *stream) requestTrailers(fields []message.Field) {
 	st.ended = true
-	if st.x == nil {
+	if st.x == nil || st.told {
 		return
 	}
-	if len(st.in) > 0 || !st.x.Assigned() {
-		// The worker does not keep up. What it gets is complete without them.
-		st.resume()
-		return
+	st.last = cloneFields(fields)
+	st.resume()
+}
+
+// cloneFields copies fields that alias a buffer.
+func cloneFields(fields []message.Field) []message.Field {
+	out := make([]message.Field, len(fields))
+	for i, f := range fields {
+		out[i] = message.Field{Name: bytes.Clone(f.Name), Value: bytes.Clone(f.Value)}
 	}
-	st.told = true
-	st.x.RequestTrailers(fields)
+	return out
 }
 
 // ReadMore implements exchange.Client.
@@ -170,24 +183,18 @@ func (c *http2) respond(st *stream, r *message.Response, body []byte, end bool) 
 	c.lend()
 	date := c.s.Loop.Date()
 	c.s.h2shared.SetDate(date[len("Date: ") : len(date)-2])
-	now := body
-	if len(body) > 0 && !c.room() {
-		now = nil
+	if r.Close {
+		c.core.Shutdown(c.s.Loop.Now()) // the application wants the connection to end
 	}
-	if len(now) == len(body) {
-		n, err := c.core.Respond(st.s, r, body, end)
-		if err != nil {
-			st.broken()
-			return
-		}
-		st.sent(n)
-		body = body[n:]
-		if len(body) == 0 && end {
-			st.over()
-		}
-	} else if _, err := c.core.Respond(st.s, r, nil, false); err != nil {
+	n, err := c.core.Respond(st.s, r, body, end)
+	if err != nil {
 		st.broken()
 		return
+	}
+	st.sent(n)
+	body = body[n:]
+	if len(body) == 0 && end {
+		st.over()
 	}
 	st.later(body, end)
 	c.sendSoon()
@@ -341,11 +348,7 @@ func (st *stream) Trailers(fields []message.Field) {
 		st.h.sendSoon()
 		return
 	}
-	// The fields alias the channel's buffer.
-	st.trailers = make([]message.Field, len(fields))
-	for i, f := range fields {
-		st.trailers[i] = message.Field{Name: bytes.Clone(f.Name), Value: bytes.Clone(f.Value)}
-	}
+	st.trailers = cloneFields(fields)
 	st.later(nil, true)
 }
 
@@ -381,11 +384,11 @@ func (st *stream) CanOpaque(status int) bool { return status/100 == 2 && st.conn
 
 // Opaque implements exchange.Client.
 func (st *stream) Opaque(r *message.Response) {
-	st.opaque = true
-	st.ended, st.told = false, false
+	st.opaque, st.told = true, false
 	st.h.lend()
 	st.h.core.Opaque(st.s, r)
 	st.h.sendSoon()
+	st.resume() // what the client did not wait with
 }
 
 // Close implements exchange.Client.

@@ -88,7 +88,6 @@ func (s *Server) SetLimits(l config.Limits) {
 		minSendRate:     l.MinSendRate,
 	}
 	s.h2limits = h2.DefaultLimits
-	s.h2limits.Tunnels = false // no application could answer one yet
 	s.h2limits.Head, s.h2limits.Field = l.MaxRequestBytes, l.MaxFieldLength
 	s.h2limits.Target, s.h2limits.Fields = l.MaxTargetLength, l.MaxFields
 	s.h2limits.HeaderWait, s.h2limits.MinSendRate = s.limits.headerWait, l.MinSendRate

@@ -129,6 +129,44 @@ func TestHTTP2Bodies(t *testing.T) {
 	r.WantCancel(1)
 }
 
+// Trailers go both ways.
+func TestHTTP2Trailers(t *testing.T) {
+	_, app, _, c := oneHTTP2(t, 1)
+	c.request(1, false, ":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/")
+	c.WriteData(1, false, []byte("body"))
+	c.request(1, true, "sum", "42")
+	r := app.Request()
+	r.WantBody("body", false)
+	r.WantTrailers("sum: 42")
+	r.Start(200, nil, "answer")
+	r.Trailers("check: 43")
+	c.want("1 status 200", `1 "answer"`, "1 trailers check: 43 END")
+}
+
+// CONNECT makes a tunnel if the application answers 2xx; what the client did
+// not wait with is not lost, and each side ends for itself.
+func TestHTTP2Connect(t *testing.T) {
+	_, app, _, c := oneHTTP2(t, 2)
+	c.request(1, false, ":method", "CONNECT", ":authority", "a:1")
+	c.WriteData(1, false, []byte("early"))
+	r := app.Request()
+	r.Send(testkit.Response(r.Stream, testkit.OPAQUE, 200, nil, ""))
+	c.want("1 status 200")
+	r.WantBody("early", false)
+	r.Send(testkit.Data(r.Stream, 0, "hello"))
+	c.want(`1 "hello"`)
+	c.WriteData(1, true, []byte("bye"))
+	r.WantBody("bye", true)
+	r.Send(testkit.Data(r.Stream, testkit.END, "end"))
+	r.Cancel(1)
+	c.want(`1 "end"`, `1 "" END`)
+
+	c.request(3, false, ":method", "CONNECT", ":authority", "a:1")
+	app.Loop().Send(testkit.Credit(1))
+	app.Request().Respond(403, nil, "")
+	c.want("3 status 403 END")
+}
+
 // Nobody serves the host; the path; or it waits too long.
 func TestHTTP2Refusals(t *testing.T) {
 	d := testkit.Start(t, testkit.Options{})

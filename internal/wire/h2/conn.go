@@ -105,10 +105,8 @@ func (c *Conn) Init(s *Shared, now int64) {
 		c.Out = appendSetting(c.Out, setInitialWindow, uint32(window))
 	}
 	c.Out = appendSetting(c.Out, setMaxHeaderListSize, uint32(l.Head))
-	if l.Tunnels {
-		if s.ExtendedConnect {
-			c.Out = appendSetting(c.Out, setConnectProtocol, 1)
-		}
+	if s.ExtendedConnect {
+		c.Out = appendSetting(c.Out, setConnectProtocol, 1)
 	}
 	c.Out = appendSetting(c.Out, setNoPriorities, 1)
 	putLength(c.Out[start:], len(c.Out)-start-frameHeader)

@@ -14,9 +14,6 @@ type Limits struct {
 
 	// Streams is how many may be open at once. The peer hears of it.
 	Streams int
-	// Tunnels offers extended CONNECT (RFC 8441). Only an owner that can answer
-	// it may: browsers use it for WebSocket as soon as it is offered.
-	Tunnels bool
 
 	// Receive windows. A stream begins with Window, the connection with
 	// ConnWindow; both grow to the maximum as long as the peer fills them and the
@@ -71,8 +68,8 @@ type Rates struct {
 // when an upload was answered early: a full window of small ones, for each of several streams.
 var DefaultLimits = Limits{
 	Head: 16384, Field: 16384, Target: 16384, Fields: 256, Continuations: 16,
-	Streams: 128, Tunnels: true,
-	Window: 65535, MaxWindow: 4 << 20, ConnWindow: 1 << 20, MaxConnWindow: 8 << 20,
+	Streams: 128,
+	Window:  65535, MaxWindow: 4 << 20, ConnWindow: 1 << 20, MaxConnWindow: 8 << 20,
 	SettingsPerFrame: 32, Unsent: 1000,
 	Period: 10_000,
 	Rates: Rates{
