@@ -1,0 +1,157 @@
+'use strict';
+
+// Frames of the channel as docs/channel.md defines them: numbers, the layout of
+// the header, and the checks that every received frame must pass. No I/O.
+
+const VERSION = 1;
+const HEADER = 12;
+const MAX_PAYLOAD = 262144;
+const MAX_WINDOW = 0x7fffffff;
+const REQUEST_FIXED = 32;
+const RESPONSE_FIXED = 8;
+
+const Type = Object.freeze({
+  HELLO: 0x01, WELCOME: 0x02, CALL: 0x03, REPLY: 0x04,
+  REQUEST: 0x10, RESPONSE: 0x11, DATA: 0x12, TRAILERS: 0x13, FILE: 0x14,
+  WINDOW: 0x15, CANCEL: 0x16, CREDIT: 0x17, GOAWAY: 0x18,
+});
+
+const Flag = Object.freeze({ END: 0x01, TEXT: 0x02, OPAQUE: 0x04, MORE: 0x08, CREDIT: 0x80 });
+
+// RequestFlag are the bits of the request flags (docs/channel.md section 4).
+const RequestFlag = Object.freeze({ TLS: 1, CONTINUE: 2, UPGRADE: 4 });
+
+// Cancel are the reasons of a CANCEL from the daemon (section 7).
+const Cancel = Object.freeze({ ABORT: 0, GONE: 1, HALF_CLOSED: 2, BODY: 3 });
+
+const METHODS = Object.freeze([
+  '', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH',
+]);
+
+// rules[type]: the flags that the type defines, whether its stream must be 0
+// (-1), must not be 0 (1) or may be either (0), and the highest value.
+const rules = [];
+const rule = (type, flags, stream, value) => { rules[type] = { flags, stream, value }; };
+rule(Type.HELLO, 0, -1, 0);
+rule(Type.WELCOME, 0, -1, 0);
+rule(Type.CALL, 0, 1, 0);
+rule(Type.REPLY, Flag.MORE, 0, 0);
+rule(Type.REQUEST, Flag.END, 1, 0);
+rule(Type.RESPONSE, Flag.END | Flag.TEXT | Flag.OPAQUE | Flag.CREDIT, 1, 999);
+rule(Type.DATA, Flag.END | Flag.CREDIT, 1, 0);
+rule(Type.TRAILERS, Flag.CREDIT, 1, 0);
+rule(Type.FILE, Flag.END | Flag.CREDIT, 1, 0);
+rule(Type.WINDOW, 0, 1, 0);
+rule(Type.CANCEL, Flag.CREDIT, 1, 3);
+rule(Type.CREDIT, 0, -1, 0);
+rule(Type.GOAWAY, 0, -1, 0);
+
+// A ProtocolError is the peer's fault and ends the connection. `kind` is one of
+// the words of the test vectors.
+class ProtocolError extends Error {
+  constructor(kind, message) {
+    super(`httpsys channel: ${message}`);
+    this.name = 'ProtocolError';
+    this.code = 'ERR_HTTPSYS_PROTOCOL';
+    this.kind = kind;
+  }
+}
+
+function u16(b, i) { return b[i] | b[i + 1] << 8; }
+function u32(b, i) { return (b[i] | b[i + 1] << 8 | b[i + 2] << 16 | b[i + 3] << 24) >>> 0; }
+
+// checkHeader refuses a header that no sender may send, in the order of
+// section 10: length, type, flags, stream, value.
+function checkHeader(b, at) {
+  if (u32(b, at) > MAX_PAYLOAD) throw new ProtocolError('too_long', `a frame is longer than ${MAX_PAYLOAD} bytes`);
+  const type = b[at + 8];
+  const r = rules[type];
+  if (r === undefined) throw new ProtocolError('type', `there is no frame type ${type}`);
+  const flags = b[at + 9];
+  if ((flags & ~r.flags) !== 0) throw new ProtocolError('flags', `frame type ${type} with flags ${flags}`);
+  if (r.stream !== 0) {
+    const zero = (b[at + 4] | b[at + 5] | b[at + 6] | b[at + 7]) === 0;
+    if (zero !== (r.stream === -1)) throw new ProtocolError('stream', `frame type ${type} on the wrong stream`);
+  }
+  const value = u16(b, at + 10);
+  if (value > r.value) throw new ProtocolError('value', `frame type ${type} with value ${value}`);
+  if (type === Type.RESPONSE && value < 100 && !(value === 0 && (flags & (Flag.TEXT | Flag.OPAQUE)) !== 0)) {
+    throw new ProtocolError('value', `status ${value}`);
+  }
+}
+
+function putHeader(b, at, length, stream, type, flags, value) {
+  b[at] = length; b[at + 1] = length >>> 8; b[at + 2] = length >>> 16; b[at + 3] = length >>> 24;
+  b[at + 4] = stream; b[at + 5] = stream >>> 8; b[at + 6] = stream >>> 16; b[at + 7] = stream >>> 24;
+  b[at + 8] = type; b[at + 9] = flags; b[at + 10] = value; b[at + 11] = value >>> 8;
+}
+
+// encode makes one frame; for what is rare.
+function encode(type, flags, stream, value, payload) {
+  const b = Buffer.allocUnsafe(HEADER + payload.length);
+  putHeader(b, 0, payload.length, stream, type, flags, value);
+  payload.copy(b, HEADER);
+  return b;
+}
+
+function encodeJSON(type, stream, message) {
+  return encode(type, 0, stream, 0, Buffer.from(JSON.stringify(message)));
+}
+
+// increment reads the payload of WINDOW and CREDIT.
+function increment(b, start, end) {
+  if (end - start !== 4) throw new ProtocolError('payload', 'a number of the wrong size');
+  const n = u32(b, start);
+  if (n === 0 || n > MAX_WINDOW) throw new ProtocolError('payload', `an increment of ${n}`);
+  return n;
+}
+
+// strings cuts a block of `count` strings, each ended by a NUL byte.
+function strings(b, start, end, count) {
+  if (count === 0 && start === end) return [];
+  if (start === end || b[end - 1] !== 0) throw new ProtocolError('field', 'the last string of a block does not end');
+  const list = b.latin1Slice(start, end - 1).split('\0');
+  if (list.length !== count) throw new ProtocolError('field', `${list.length} strings where ${count} were announced`);
+  return list;
+}
+
+// requestStrings checks the head of a REQUEST and returns its text: method,
+// target, authority, client, local address, then names and values.
+function requestStrings(b, start, end) {
+  if (end - start < REQUEST_FIXED) throw new ProtocolError('payload', 'a request shorter than its fixed part');
+  const length = u32(b, start);
+  if (length > end - start - REQUEST_FIXED) throw new ProtocolError('payload', 'a request head longer than its frame');
+  if (b[start + 6] >= METHODS.length) throw new ProtocolError('payload', `method number ${b[start + 6]}`);
+  if ((b[start + 31] & 0x80) !== 0 && !isMinusOne(b, start + 24)) {
+    throw new ProtocolError('payload', 'a negative content length');
+  }
+  const text = start + REQUEST_FIXED;
+  return strings(b, text, text + length, 5 + 2 * u16(b, start + 4));
+}
+
+function isMinusOne(b, at) {
+  for (let i = 0; i < 8; i++) if (b[at + i] !== 0xff) return false;
+  return true;
+}
+
+// trailerStrings reads the payload of TRAILERS.
+function trailerStrings(b, start, end) {
+  if (end - start < 4 || b[start + 2] !== 0 || b[start + 3] !== 0) {
+    throw new ProtocolError('payload', 'trailers without their fixed part');
+  }
+  return strings(b, start + 4, end, 2 * u16(b, start));
+}
+
+function json(b, start, end) {
+  try {
+    const v = JSON.parse(b.utf8Slice(start, end));
+    if (v !== null && typeof v === 'object') return v;
+  } catch { /* said below */ }
+  throw new ProtocolError('payload', 'a payload that is not a JSON object');
+}
+
+module.exports = {
+  VERSION, HEADER, MAX_PAYLOAD, MAX_WINDOW, REQUEST_FIXED, RESPONSE_FIXED, Type, Flag, RequestFlag, Cancel, METHODS,
+  ProtocolError, u16, u32, checkHeader, putHeader, encode, encodeJSON, increment, strings, requestStrings,
+  trailerStrings, json,
+};

@@ -1,0 +1,184 @@
+'use strict';
+
+// Loop is the connection to one event loop of the daemon: requests arrive on it
+// and are answered on it.
+//
+// Credit is given back when a request has been begun, not when it is answered:
+// a program may work on any number of requests at a time, and the credit bounds
+// what waits in the socket of a process that is busy or stopped. Requests that
+// are answered within their own batch return it with their last frame, which
+// costs nothing; for the others one CREDIT frame goes out for the batch. Which
+// is which shows the epoch, which changes with each CREDIT frame.
+
+const net = require('net');
+const { VERSION, Type, Cancel, ProtocolError, encodeJSON, increment, json, trailerStrings } = require('./frame');
+const { Reader } = require('./reader');
+const { Writer } = require('./writer');
+
+const READ_BUFFER = 65536;
+const DEFAULT_WINDOW = 65536;
+
+class Loop {
+  // session: { secret, path }; owner: what to do with requests and with the end
+  // of the connection: begin(exchange class arguments), loopReady, loopFailed.
+  constructor(owner, path, hello) {
+    this.owner = owner;
+    this.bodyWindow = hello.window;
+    this.window = DEFAULT_WINDOW;
+    this.streams = [];
+    this.open = 0; // streams that are not over
+    this.owed = 0; // credits of the current epoch that were not given back
+    this.epoch = 0;
+    this.now = 0; // when this batch came, in milliseconds
+    this.ready = false;
+    this.dead = false;
+    this.leaving = false;
+    this.reader = new Reader(this);
+
+    const buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
+    this.socket = net.connect({ path, onread: { buffer, callback: (n) => this.read(buffer.subarray(0, n)) } });
+    this.socket.on('error', (err) => this.fail(err));
+    this.socket.on('close', () => this.fail(null));
+    this.out = new Writer(this.socket, () => this.payCredit());
+    this.socket.write(encodeJSON(Type.HELLO, 0, { protocol: VERSION, role: 'loop', ...hello }));
+  }
+
+  read(bytes) {
+    if (this.dead) return false;
+    this.resumed(() => this.reader.push(bytes));
+    return !this.dead;
+  }
+
+  // resumed runs what handles frames, and flushes once after it.
+  resumed(run) {
+    if (this.dead) return;
+    const { out } = this;
+    this.now = performance.now();
+    out.batch = true;
+    try {
+      run();
+    } catch (err) {
+      if (!(err instanceof ProtocolError)) throw err;
+      this.fail(err);
+    } finally {
+      out.batch = false;
+      if (!this.dead) {
+        out.flush();
+        if (this.owed > 0) out.soon();
+      }
+    }
+  }
+
+  frame(type, flags, stream, value, b, start, end) {
+    if (this.dead) return;
+    if (type === Type.REQUEST && this.ready) {
+      if (this.streams[stream] !== undefined) throw new ProtocolError('stream', `REQUEST on stream ${stream} in use`);
+      this.owed++;
+      this.open++;
+      const x = this.owner.exchange(this, stream, flags, b, start, end);
+      this.streams[stream] = x;
+      x.begin();
+      return;
+    }
+    switch (type) {
+      case Type.WELCOME: {
+        if (this.ready) break;
+        const welcome = json(b, start, end);
+        if (welcome.protocol !== VERSION) throw new ProtocolError('payload', `the daemon speaks version ${welcome.protocol}`);
+        if (Number.isInteger(welcome.window) && welcome.window > 0) this.window = welcome.window;
+        this.ready = true;
+        this.owner.loopReady(this);
+        return;
+      }
+      case Type.REPLY: {
+        const { error } = json(b, start, end);
+        const err = new ProtocolError('reply', error ? error.message : 'the daemon ended the connection');
+        if (error) err.daemonCode = error.code;
+        throw err;
+      }
+      case Type.GOAWAY:
+        if (start !== end) throw new ProtocolError('payload', 'GOAWAY with a payload');
+        this.leaving = true;
+        return;
+      case Type.DATA:
+      case Type.TRAILERS:
+      case Type.WINDOW:
+      case Type.CANCEL:
+        this.streamFrame(this.streams[stream], type, flags, value, b, start, end);
+        return;
+      default:
+    }
+    throw new ProtocolError('type', `frame type ${type} does not belong here`);
+  }
+
+  // streamFrame takes a frame of a stream. One that is not there is one that we
+  // have ended and the daemon had not heard of it; its frames are still checked.
+  streamFrame(x, type, flags, value, b, start, end) {
+    switch (type) {
+      case Type.DATA:
+        if (x !== undefined) x.data(b, start, end, flags);
+        return;
+      case Type.TRAILERS: {
+        const list = trailerStrings(b, start, end);
+        if (x === undefined) return;
+        if (x.complete) throw new ProtocolError('payload', 'trailers after the end');
+        x.complete = true;
+        x.bodyEnd(list);
+        return;
+      }
+      case Type.WINDOW: {
+        const n = increment(b, start, end);
+        if (x !== undefined) x.widen(n);
+        return;
+      }
+      default:
+        if (start !== end) throw new ProtocolError('payload', 'CANCEL with a payload');
+        if (x === undefined) return;
+        if (value !== Cancel.BODY && value !== Cancel.HALF_CLOSED) x.dropHeld();
+        x.cancelled(value);
+    }
+  }
+
+  // ended frees the number of an exchange, and says whether its credit is due.
+  ended(x) {
+    this.streams[x.id] = undefined;
+    this.open--;
+    if (x.epoch !== this.epoch) return false;
+    this.owed--;
+    return true;
+  }
+
+  // payCredit gives back the credit of requests that have been begun and are not
+  // answered yet.
+  payCredit() {
+    const { owed } = this;
+    if (owed === 0 || this.dead) return;
+    this.owed = 0;
+    this.epoch++;
+    this.out.small(Type.CREDIT, 0, 0, 0, owed);
+  }
+
+  ref() { this.socket.ref(); }
+  unref() { this.socket.unref(); }
+
+  // fail ends the connection and tells all requests on it.
+  fail(err) {
+    if (this.dead) return;
+    this.dead = true;
+    this.reader.stop();
+    this.out.close();
+    this.socket.destroy();
+    const { streams } = this;
+    this.streams = [];
+    this.owner.loopFailed(this, err);
+    for (const i in streams) {
+      const x = streams[i];
+      if (x === undefined) continue;
+      x.over = true;
+      x.dropHeld();
+      x.lost();
+    }
+  }
+}
+
+module.exports = { Loop, DEFAULT_WINDOW };
