@@ -166,7 +166,7 @@ func (c *Conn) close() {
 
 // lingerTime is how long we read what nobody wants after our last words, in
 // milliseconds; a client that has not understood by then is not worth more.
-const lingerTime = 2000
+var lingerTime int64 = 2000 // a variable for tests
 
 // linger closes after everything was sent to a client that may still be
 // sending. Closing at once would make the kernel answer with a reset, which

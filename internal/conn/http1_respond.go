@@ -193,7 +193,13 @@ func (c *http1) Opaque(r *message.Response) {
 		c.s.scratch = b[:0]
 		c.write(b, nil, nil, false)
 	}
-	c.resume() // bytes may have come with the handshake
+	// Bytes may have come with the handshake, and the client's end: what the
+	// exchange was told of that concerned the request, not these bytes.
+	c.heard = false
+	c.resume()
+	if c.state == opaque && c.peerClosed && !c.readable && len(c.in) == 0 && !c.closed {
+		c.eof()
+	}
 }
 
 // Close implements exchange.Client. A client that has not closed its side may

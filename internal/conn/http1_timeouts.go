@@ -20,7 +20,7 @@ const (
 
 // sendPeriod is over what the minimum send rate is measured, in milliseconds:
 // long enough for a client that stalls for a moment.
-const sendPeriod = 10_000
+var sendPeriod int64 = 10_000 // a variable for tests
 
 // arm sets the timer for what the connection waits for now.
 func (c *http1) arm() {

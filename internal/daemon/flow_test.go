@@ -114,7 +114,7 @@ func TestResponseWindowOverdrawn(t *testing.T) {
 	}
 
 	c2 := d.Dial(reg)
-	c2.SetReadBuffer(4096)
+	c2.SetReadBuffer(64 << 10)
 	app.Loop().Send(testkit.Credit(1))
 	c2.Get("/")
 	r = app.Request()

@@ -113,6 +113,33 @@ func TestOpaqueHalfClose(t *testing.T) {
 	})
 }
 
+// A client that has closed its side before the head came has said all that it
+// will say.
+func TestOpaqueAfterHalfClose(t *testing.T) {
+	d, app, reg, _ := one(t, testkit.AppOptions{Credit: 2})
+	for _, tc := range tunnels {
+		for _, early := range []string{"", "early"} {
+			d.Run(tc.name+" "+early, func(t *testing.T) {
+				c := d.Dial(reg)
+				c.Send(tc.send)
+				r := nextRequest(app)
+				c.Send(early)
+				c.CloseWrite()
+				if early == "" {
+					r.WantCancel(channel.CancelHalfClosed)
+				}
+				r.Send(tc.head(r.Stream))
+				c.Want(tc.want)
+				r.WantBody(early, true)
+				r.Data("still here")
+				r.Cancel(1)
+				c.Want("still here")
+				c.WantEOF()
+			})
+		}
+	}
+}
+
 // What was sent before CANCEL 1 is delivered, also to a client that sends at
 // the same time.
 func TestOpaqueCloseLosesNothing(t *testing.T) {

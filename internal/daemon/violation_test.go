@@ -298,7 +298,7 @@ func TestDescriptorViolations(t *testing.T) {
 	// A FILE counts 4096 bytes against the window, whatever its length.
 	d.Run("more files than the window takes", func(t *testing.T) {
 		app, clients := victim(t, d)
-		clients[0].SetReadBuffer(4096)
+		clients[0].SetReadBuffer(64 << 10)
 		app.Loop().Send(testkit.Response(getStream, 0, 200, nil, strings.Repeat("x", channel.DefaultWindow-channel.FileWindowCost)),
 			testkit.Response(upgradeStream, 0, 200, nil, strings.Repeat("x", channel.DefaultWindow-channel.FileWindowCost+1)))
 		app.Loop().SendFiles(testkit.File(getStream, 0, 0, 1), int(file.Fd()))
