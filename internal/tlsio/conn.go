@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/httpsys/httpsys/internal/certs/clientcert"
 	"github.com/httpsys/httpsys/internal/sys"
 )
 
@@ -16,10 +17,10 @@ type Binding interface {
 	// Config is the configuration to go on with.
 	Config() *tls.Config
 	// Established is called on the handshake's goroutine when the handshake
-	// has succeeded. It may take its time over the client's certificate; what
-	// waits (for a network) belongs into wait, so that others can compute
-	// meanwhile. An error ends the connection.
-	Established(state *tls.ConnectionState, wait func(func())) error
+	// has succeeded, and judges the client's certificate; nil if none was asked
+	// for. What waits (for a network) belongs into wait, so that other handshakes
+	// can compute meanwhile.
+	Established(state *tls.ConnectionState, wait func(func())) *clientcert.Result
 }
 
 // Server is what all TLS connections of a daemon share.
@@ -50,6 +51,7 @@ type Conn struct {
 	t         transport
 	hs        *handshake // until the first Read after it
 	tls       *tls.Conn
+	client    *clientcert.Result
 	received  int64 // plain text
 	err       error
 	more      bool // Read stopped though there may be more
@@ -70,6 +72,10 @@ func (s *Server) NewConn(fd int, remote, local netip.AddrPort, first []byte) *Co
 // Binding is what was chosen for the connection; nil if no ClientHello was
 // understood.
 func (c *Conn) Binding() Binding { return c.t.binding }
+
+// Client is the judgement of the client's certificate; nil if it was not asked
+// for one.
+func (c *Conn) Client() *clientcert.Result { return c.client }
 
 // State is what the handshake has agreed on. It allocates: ask once.
 func (c *Conn) State() tls.ConnectionState { return c.tls.ConnectionState() }

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/httpsys/httpsys/internal/certs/clientcert"
 	"github.com/httpsys/httpsys/internal/sys"
 )
 
@@ -28,12 +29,12 @@ const patience = 20 * time.Second
 // binding is a Binding that a test sets up.
 type binding struct {
 	config      *tls.Config
-	established func(*tls.ConnectionState, func(func())) error
+	established func(*tls.ConnectionState, func(func())) *clientcert.Result
 }
 
 func (b *binding) Config() *tls.Config { return b.config }
 
-func (b *binding) Established(s *tls.ConnectionState, wait func(func())) error {
+func (b *binding) Established(s *tls.ConnectionState, wait func(func())) *clientcert.Result {
 	if b.established == nil {
 		return nil
 	}

@@ -219,7 +219,7 @@ func (h *handshake) run() {
 	err := h.c.tls.Handshake()
 	if b := h.c.t.binding; err == nil && b != nil {
 		state := h.c.tls.ConnectionState()
-		err = b.Established(&state, h.wait)
+		h.c.client = b.Established(&state, h.wait)
 	}
 	p := h.pool
 	p.mu.Lock()

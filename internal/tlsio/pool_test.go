@@ -2,7 +2,6 @@ package tlsio
 
 import (
 	"crypto/tls"
-	"errors"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/httpsys/httpsys/internal/certs/clientcert"
 )
 
 // idle checks that nothing is left in a pool.
@@ -248,16 +249,17 @@ func TestUnrecognizedName(t *testing.T) {
 	}
 }
 
-// The binding may refuse a connection after the handshake, and may wait for
-// something without keeping a place.
+// The binding judges the client's certificate, and may wait for something
+// without keeping a place.
 func TestEstablished(t *testing.T) {
 	b := &binding{config: serverConfig()}
 	s := NewServer(NewPool(Limits{Compute: 1}), always(b))
 	waiting, proceed := make(chan struct{}), make(chan struct{})
-	b.established = func(st *tls.ConnectionState, wait func(func())) error {
+	verdict := &clientcert.Result{Verdict: clientcert.Revoked}
+	b.established = func(st *tls.ConnectionState, wait func(func())) *clientcert.Result {
 		if st.ServerName == "slow.example" {
 			wait(func() { close(waiting); <-proceed })
-			return errTest
+			return verdict
 		}
 		return nil
 	}
@@ -267,14 +269,13 @@ func TestEstablished(t *testing.T) {
 	go tls.Client(raw, config).Handshake()
 	go func() {
 		<-waiting
-		established(t, s, clientConfig())
+		if x, _ := established(t, s, clientConfig()); x.Client() != nil {
+			t.Error("a verdict on nothing")
+		}
 		close(proceed)
 	}()
-	if err := x.outcome(); !errors.Is(err, errTest) {
-		t.Error(err)
-	}
-	if n, err := x.Read(make([]byte, 10)); n != 0 || err != errTest {
-		t.Errorf("then Read: %d, %v", n, err)
+	if err := x.outcome(); err != nil || x.Client() != verdict || x.Binding() != b {
+		t.Error(err, x.Client(), x.Binding())
 	}
 	idle(t, s.Pool)
 }
