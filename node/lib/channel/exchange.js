@@ -136,7 +136,7 @@ class Exchange {
   }
 
   // respondText sends the head of the response, and what follows it in the same
-  // string. It returns how many bytes of body those were, -1 if they wait.
+  // string. It returns what body returns.
   respondText(string, encoding, head, callback) {
     const { loop } = this;
     const { out } = loop;
@@ -148,11 +148,10 @@ class Exchange {
       this.window -= body;
       out.soon();
       if (callback !== null) out.complete(callback);
-      return body;
+      return !out.blocked || this.stall();
     }
     this.respondBytes(Buffer.from(string.slice(0, head), encoding), Flag.TEXT, 0, 0);
-    const rest = Buffer.from(string.slice(head), encoding);
-    return this.body(rest, null, callback) ? rest.length : -1;
+    return this.body(Buffer.from(string.slice(head), encoding), null, callback);
   }
 
   // respondBytes sends a head that is bytes already, in either form.
@@ -206,7 +205,7 @@ class Exchange {
   }
 
   // body sends body bytes, or holds what the window does not allow. The callback
-  // comes when all has been accepted; true says that nothing is held.
+  // comes when all has been accepted; false says that more should wait for writable.
   body(data, encoding, callback) {
     if (this.over) return false;
     const { out } = this.loop;
@@ -219,13 +218,19 @@ class Exchange {
           this.grow(out, encoding === 'latin1' ? out.slab.latin1Write(data, at) : out.slab.utf8Write(data, at));
         }
         if (callback !== null) out.complete(callback);
-        return true;
+        return !out.blocked || this.stall();
       }
       bytes = Buffer.from(data, encoding);
     }
     if (this.held !== null || bytes.length > this.window) return this.hold(bytes, callback);
     this.send(bytes, callback);
-    return true;
+    return !out.blocked || this.stall();
+  }
+
+  // stall says that the daemon does not keep up: writable is called when it does.
+  stall() {
+    this.loop.out.stalled.add(this);
+    return false;
   }
 
   // open makes room for `most` body bytes: in our last frame if nothing came

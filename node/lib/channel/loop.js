@@ -11,12 +11,13 @@
 // is which shows the epoch, which changes with each CREDIT frame.
 
 const net = require('net');
-const { VERSION, Type, Cancel, ProtocolError, encodeJSON, increment, json, trailerStrings } = require('./frame');
+const { VERSION, Type, Cancel, ProtocolError, encode, encodeJSON, increment, json, trailerStrings } = require('./frame');
 const { Reader } = require('./reader');
 const { Writer } = require('./writer');
 
 const READ_BUFFER = 65536;
 const DEFAULT_WINDOW = 65536;
+const NOTHING = Buffer.alloc(0);
 
 class Loop {
   // session: { secret, path }; owner: what to do with requests and with the end
@@ -32,6 +33,7 @@ class Loop {
     this.now = 0; // when this batch came, in milliseconds
     this.ready = false;
     this.dead = false;
+    this.onIdle = null; // called when no stream is open any more
     this.leaving = false;
     this.reader = new Reader(this);
 
@@ -70,15 +72,16 @@ class Loop {
   }
 
   frame(type, flags, stream, value, b, start, end) {
-    if (this.dead) return;
+    if (this.dead) return true;
     if (type === Type.REQUEST && this.ready) {
+      if (!this.owner.routable(b, start, end)) return false;
       if (this.streams[stream] !== undefined) throw new ProtocolError('stream', `REQUEST on stream ${stream} in use`);
       this.owed++;
       this.open++;
       const x = this.owner.exchange(this, stream, flags, b, start, end);
       this.streams[stream] = x;
       x.begin();
-      return;
+      return true;
     }
     switch (type) {
       case Type.WELCOME: {
@@ -88,7 +91,7 @@ class Loop {
         if (Number.isInteger(welcome.window) && welcome.window > 0) this.window = welcome.window;
         this.ready = true;
         this.owner.loopReady(this);
-        return;
+        return true;
       }
       case Type.REPLY: {
         const { error } = json(b, start, end);
@@ -98,14 +101,17 @@ class Loop {
       }
       case Type.GOAWAY:
         if (start !== end) throw new ProtocolError('payload', 'GOAWAY with a payload');
-        this.leaving = true;
-        return;
+        // The answer to ours: no request comes any more, and what we had to say
+        // was said. Unasked, it announces that the daemon shuts down: it closes
+        // the connection when it has our last answer.
+        if (this.leaving) this.socket.end();
+        return true;
       case Type.DATA:
       case Type.TRAILERS:
       case Type.WINDOW:
       case Type.CANCEL:
         this.streamFrame(this.streams[stream], type, flags, value, b, start, end);
-        return;
+        return true;
       default:
     }
     throw new ProtocolError('type', `frame type ${type} does not belong here`);
@@ -142,7 +148,7 @@ class Loop {
   // ended frees the number of an exchange, and says whether its credit is due.
   ended(x) {
     this.streams[x.id] = undefined;
-    this.open--;
+    if (--this.open === 0 && this.onIdle !== null) setImmediate(this.onIdle);
     if (x.epoch !== this.epoch) return false;
     this.owed--;
     return true;
@@ -156,6 +162,15 @@ class Loop {
     this.owed = 0;
     this.epoch++;
     this.out.small(Type.CREDIT, 0, 0, 0, owed);
+  }
+
+  // leave asks for no more requests, and ends the connection in order.
+  leave() {
+    this.leaving = true;
+    this.left = new Promise((resolve) => this.socket.once('close', resolve));
+    if (this.dead) return;
+    this.out.flush();
+    this.socket.write(encode(Type.GOAWAY, 0, 0, 0, NOTHING));
   }
 
   ref() { this.socket.ref(); }

@@ -4,7 +4,7 @@
 // copy but for a frame that lies across two of them.
 //
 // The receiver is an object with frame(type, flags, stream, value, bytes, start,
-// end). The bytes are valid during the call only: the next read overwrites
+// end), which returns false to be given the frame once more after proceed. The bytes are valid during the call only: the next read overwrites
 // them, so what is kept must be copied.
 
 const { HEADER, checkHeader, u16, u32 } = require('./frame');
@@ -13,7 +13,7 @@ class Reader {
   constructor(receiver) {
     this.receiver = receiver;
     this.rest = null; // the beginning of a frame whose end has not come
-    this.busy = false;
+    this.stalled = false; // the receiver does not want the next frame yet
     this.again = null; // the immediate that goes on after a receiver threw
   }
 
@@ -26,7 +26,7 @@ class Reader {
     if (this.rest !== null) {
       b = Buffer.concat([this.rest, bytes]);
       this.rest = null;
-      if (this.again !== null) { // frames wait behind one that threw: keep the order
+      if (this.again !== null || this.stalled) { // keep the order
         this.rest = b;
         return;
       }
@@ -46,13 +46,24 @@ class Reader {
         if (next > end) break;
         const from = at;
         at = next; // before the call: a frame whose receiver throws is done with
-        this.receiver.frame(b[from + 8], b[from + 9], u32(b, from + 4), u16(b, from + 10), b, start, next);
+        if (this.receiver.frame(b[from + 8], b[from + 9], u32(b, from + 4), u16(b, from + 10), b, start, next) === false) {
+          at = from;
+          this.stalled = true;
+          break;
+        }
       }
       whole = true;
     } finally {
       if (at < end) this.rest = Buffer.from(b.subarray(at, end));
       if (!whole && this.rest !== null) this.again = setImmediate(resume, this);
     }
+  }
+
+  // proceed goes on after a frame that was not wanted.
+  proceed() {
+    if (!this.stalled) return;
+    this.stalled = false;
+    if (this.again === null) resume(this);
   }
 
   // stop forgets what is left.

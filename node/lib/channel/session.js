@@ -6,7 +6,7 @@
 
 const net = require('net');
 const path = require('path');
-const { VERSION, Type, Flag, ProtocolError, encodeJSON, json } = require('./frame');
+const { VERSION, Type, Flag, REQUEST_FIXED, ProtocolError, encodeJSON, json, u32 } = require('./frame');
 const { Reader } = require('./reader');
 const { Loop } = require('./loop');
 
@@ -108,7 +108,18 @@ class Session {
   }
 
   loopFailed(loop, err) {
-    this.fail(err);
+    if (!loop.leaving || err !== null) this.fail(err);
+  }
+
+  // routable says whether the registration of a REQUEST is known. Requests for one
+  // whose answer to `register` is still on its way on another connection wait.
+  routable(b, start, end) {
+    return this.options.routable(end - start < REQUEST_FIXED ? 0 : u32(b, start + 8));
+  }
+
+  // proceed goes on with requests that waited.
+  proceed() {
+    for (const loop of this.loops) loop.reader.proceed();
   }
 
   exchange(loop, stream, flags, b, start, end) {
@@ -179,6 +190,13 @@ class Session {
     this.calls.clear();
     this.rejectOpened(this.failure);
     this.onEnd(this.failure);
+  }
+
+  // leave ends the session in order: what was written is delivered first.
+  leave() {
+    for (const loop of this.loops) loop.leave();
+    this.unref();
+    Promise.all(this.loops.map((loop) => loop.left)).then(() => this.close());
   }
 
   close() {

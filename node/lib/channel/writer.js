@@ -25,6 +25,7 @@ class Writer {
     this.blocked = false; // the socket has not taken what it was given
     this.closed = false;
     this.waiting = []; // completions that wait for the socket
+    this.stalled = new Set(); // exchanges that were told to stop writing
     this.beforeFlush = beforeFlush;
     this.turn = () => {
       this.scheduled = false;
@@ -113,6 +114,10 @@ class Writer {
     const { waiting } = this;
     this.waiting = [];
     for (const callback of waiting) process.nextTick(callback);
+    const { stalled } = this;
+    if (stalled.size === 0) return;
+    this.stalled = new Set();
+    for (const exchange of stalled) if (!exchange.over && exchange.held === null) exchange.writable();
   }
 
   // close drops what was not sent.
@@ -121,6 +126,7 @@ class Writer {
     this.at = 0;
     this.generation++;
     this.waiting = [];
+    this.stalled.clear();
   }
 }
 

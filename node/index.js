@@ -1,0 +1,16 @@
+'use strict';
+
+// httpsys: HTTP servers of Node.js behind the httpsys daemon.
+//
+//   slipstream()      all servers of node:http and node:https in this process
+//   http(), https()   the exports of node:http and node:https, whose servers
+//                     listen at the daemon while all others stay as they are
+//   serve()           a server for a function from Request to Response
+//
+// lib/front.js is the one session with the daemon, lib/channel/ the protocol,
+// lib/listen.js the place where a genuine server meets it, lib/http-exchange.js
+// one request on its way through the genuine classes.
+
+const { slipstream, http, https, version } = require('./lib/slipstream');
+
+module.exports = { slipstream, http, https, httpsys_version: version };

@@ -1,0 +1,130 @@
+'use strict';
+
+// Where the daemon is, and a private one where there is none.
+
+const childProcess = require('child_process');
+const fs = require('fs');
+const net = require('net');
+const os = require('os');
+const path = require('path');
+const cluster = require('cluster');
+const { coded } = require('./errors');
+
+const SYSTEM = '/run/httpsys/httpsys.sock';
+const START_TIMEOUT = 10000;
+
+// places are the sockets to try, in order. trusted: the user named the place.
+function places() {
+  if (process.env.HTTPSYS_SOCKET) return { paths: [process.env.HTTPSYS_SOCKET], trusted: true };
+  const uid = process.geteuid();
+  const runtime = process.env.XDG_RUNTIME_DIR;
+  if (uid === 0) return { paths: [SYSTEM], trusted: false };
+  if (runtime && path.isAbsolute(runtime)) {
+    return { paths: [path.join(runtime, 'httpsys', 'httpsys.sock'), SYSTEM], trusted: false };
+  }
+  return { paths: [`/tmp/httpsys-${uid}/httpsys.sock`, SYSTEM], trusted: false };
+}
+
+// reachable connects once to see whether a daemon listens there.
+function reachable(socketPath) {
+  return new Promise((resolve) => {
+    const socket = net.connect({ path: socketPath });
+    socket.on('connect', () => { socket.destroy(); resolve(null); });
+    socket.on('error', resolve);
+  });
+}
+
+// owned says whether the socket belongs to root or to this user: anybody can
+// make a folder in /tmp.
+function owned(socketPath) {
+  try {
+    const { uid } = fs.statSync(socketPath);
+    return uid === 0 || uid === process.geteuid();
+  } catch {
+    return false;
+  }
+}
+
+// locate gives the path of a daemon that listens, or starts a private one.
+async function locate() {
+  const { paths, trusted } = places();
+  let failure = null;
+  for (const p of paths) {
+    const err = await reachable(p);
+    if (err === null) {
+      if (trusted || owned(p)) return p;
+      failure = coded(Error, 'EACCES', `the daemon at ${p} belongs to another user; set HTTPSYS_SOCKET if that is wanted`);
+    } else if (failure === null || (err.code !== 'ENOENT' && failure.code === 'ENOENT')) {
+      failure = coded(Error, err.code, `no httpsys daemon at ${paths.join(' or ')}: start it with \`httpsys serve\`, ` +
+        'set HTTPSYS_SOCKET, or set HTTPSYS_NATIVE to the httpsys program to have a private one started');
+    }
+  }
+  const program = trusted ? null : binary();
+  if (program === null) throw failure;
+  return startPrivate(program);
+}
+
+// binary finds the httpsys program that may be started.
+function binary() {
+  const named = process.env.HTTPSYS_NATIVE;
+  const candidates = named ? [named] : (process.env.PATH || '').split(':').filter(Boolean).map((dir) => path.join(dir, 'httpsys'));
+  if (!named) {
+    try {
+      candidates.push(require.resolve(`@httpsys/${process.platform}-${process.arch}/bin/httpsys`));
+    } catch { /* that package is optional */ }
+  }
+  for (const file of candidates) {
+    try {
+      fs.accessSync(file, fs.constants.X_OK);
+      if (fs.statSync(file).isFile()) return file;
+    } catch { /* the next one */ }
+  }
+  return null;
+}
+
+// startPrivate starts a daemon for this program, or for all workers of its
+// cluster: the name of its folder is made from the process that they share. The
+// first one starts it; if that one dies, another does.
+async function startPrivate(program) {
+  const leader = cluster.isWorker ? process.ppid : process.pid;
+  const dir = path.join(os.tmpdir(), `httpsys-private-${process.geteuid()}-${leader}`);
+  fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+  if (!owned(dir)) throw coded(Error, 'EACCES', `${dir} belongs to another user`);
+  const socketPath = path.join(dir, 'httpsys.sock');
+  if (await reachable(socketPath) === null) return socketPath;
+
+  const child = childProcess.spawn(program, ['serve', '--socket', socketPath, '--data', path.join(dir, 'data')], {
+    stdio: ['ignore', 'pipe', 'pipe'], env: process.env,
+  });
+  let output = '';
+  const stop = () => {
+    child.kill('SIGTERM');
+    if (!cluster.isWorker) fs.rmSync(dir, { recursive: true, force: true });
+  };
+  process.once('exit', stop);
+  await new Promise((resolve, reject) => {
+    const fail = (why) => reject(coded(Error, 'ECONNREFUSED', `${program} serve ${why}: ${output.trim()}`));
+    const timer = setTimeout(() => fail('is not ready after ten seconds'), START_TIMEOUT);
+    child.stdout.on('data', (text) => {
+      output += text;
+      if (!output.includes('httpsys: ready on ')) return;
+      clearTimeout(timer);
+      resolve();
+    });
+    child.stderr.on('data', (text) => { output = (output + text).slice(-2000); });
+    child.on('error', (err) => { clearTimeout(timer); fail(err.message); });
+    child.on('exit', async (code) => {
+      clearTimeout(timer);
+      process.removeListener('exit', stop);
+      // Another worker was faster: then its daemon is the one.
+      if (await reachable(socketPath) === null) resolve();
+      else fail(`ended with status ${code}`);
+    });
+  });
+  child.unref();
+  child.stdout.unref();
+  child.stderr.unref();
+  return socketPath;
+}
+
+module.exports = { locate };

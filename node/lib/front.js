@@ -1,0 +1,215 @@
+'use strict';
+
+// The front of this thread: its one session with the daemon, and what it has
+// registered there. A session that ends is replaced, and everything is
+// registered again; requests that were in flight have ended as if their clients
+// had left.
+
+const { AsyncResource } = require('async_hooks');
+const { Exchange } = require('./channel/exchange');
+const { Session } = require('./channel/session');
+const { locate } = require('./daemon');
+const settings = require('./settings');
+
+const RETRY_FIRST = 50;
+const RETRY_LAST = 5000;
+
+// Connections are made in the context of the module, not of whoever listens
+// first: what is in an AsyncLocalStorage there must not reach every request.
+const root = new AsyncResource('HTTPSYS');
+
+let session = null;
+let opening = null;
+let retry = null;
+let delay = RETRY_FIRST;
+const registrations = new Set();
+const waiting = new Set(); // registrations that a lost session took with it
+const byId = new Map(); // the daemon's number → registration
+
+// A registration: { url, queue, timeouts, exchange, referenced, registered(result),
+// refused(err) }. The class `exchange` is what its requests become.
+
+// Unregistered answers what was on its way when its prefix was given back.
+class Unregistered extends Exchange {
+  begin() {
+    this.respondFields(503, '', ['Retry-After', '1', 'Connection', 'close']);
+    this.end();
+  }
+}
+
+// exchangeOf makes the exchange of a request.
+function exchangeOf(loop, stream, flags, b, start, end) {
+  const id = (b[start + 8] | b[start + 9] << 8 | b[start + 10] << 16 | b[start + 11] << 24) >>> 0;
+  const registration = byId.get(id);
+  const Class = registration === undefined ? Unregistered : registration.exchange;
+  return new Class(loop, stream, flags, b, start, end, registration);
+}
+
+// binding counts the register calls whose answers are on their way.
+let binding = 0;
+
+function routable(id) {
+  return binding === 0 || byId.has(id);
+}
+
+function open() {
+  if (opening !== null) return opening;
+  opening = root.runInAsyncScope(async () => {
+    const path = await locate();
+    const options = { window: settings.window, credit: settings.credit, exchange: exchangeOf, routable };
+    const s = new Session(path, options, (err) => ended(s, err));
+    session = s;
+    updateRef();
+    await s.opened;
+    delay = RETRY_FIRST;
+    return s;
+  });
+  opening.catch(() => { opening = null; });
+  return opening;
+}
+
+// register binds a prefix; it resolves with the daemon's answer.
+async function register(registration) {
+  registrations.add(registration);
+  updateRef();
+  try {
+    const s = await open();
+    return await bind(s, registration);
+  } catch (err) {
+    registrations.delete(registration);
+    closeIfUnused();
+    throw err;
+  }
+}
+
+async function bind(s, registration) {
+  const { url, queue, timeouts } = registration;
+  const params = { url };
+  if (queue !== undefined) params.queue = queue;
+  if (settings.queueLength !== undefined) params.limit = settings.queueLength;
+  const chosen = timeouts && timeouts();
+  if (chosen) params.timeouts = chosen;
+  let result;
+  binding++;
+  try {
+    result = await s.call('register', params);
+    registration.id = result.id;
+    registration.session = s;
+    byId.set(result.id, registration);
+  } finally {
+    binding--;
+    // In a turn of its own: whoever waits for the registration is told first.
+    setImmediate(() => { if (!s.over) s.proceed(); });
+  }
+  if (!registrations.has(registration)) { // given back meanwhile
+    release(registration);
+  }
+  return result;
+}
+
+// unregister gives a prefix back; it resolves when no more requests are routed.
+async function unregister(registration) {
+  registrations.delete(registration);
+  try {
+    await release(registration);
+  } finally {
+    closeIfUnused();
+  }
+}
+
+async function release(registration) {
+  const { id, session: s } = registration;
+  if (id === undefined) return;
+  registration.id = undefined;
+  if (s === session && !s.over) {
+    await s.call('unregister', { id }).catch(() => {});
+  }
+  if (byId.get(id) === registration) byId.delete(id);
+}
+
+// ended is called when a session is over: get another one if it is needed.
+function ended(s, err) {
+  if (session !== s) return;
+  session = null;
+  opening = null;
+  byId.clear();
+  const lost = [];
+  for (const r of registrations) {
+    if (r.id === undefined) continue; // its first registration fails by itself
+    r.id = undefined;
+    lost.push(r);
+  }
+  if (lost.length === 0) return;
+  process.emitWarning(`lost the daemon (${err.message}); connecting again`, { type: 'HttpsysWarning', code: 'HTTPSYS_LOST' });
+  again(lost);
+}
+
+// again connects after a while and registers what was lost.
+function again(list) {
+  for (const r of list) waiting.add(r);
+  if (retry !== null || waiting.size === 0) return;
+  retry = setTimeout(async () => {
+    retry = null;
+    const lost = [...waiting];
+    waiting.clear();
+    let s;
+    try {
+      s = await open();
+    } catch {
+      delay = Math.min(delay * 2, RETRY_LAST);
+      again(lost);
+      return;
+    }
+    for (const r of lost) {
+      if (!registrations.has(r)) continue;
+      try {
+        await bind(s, r);
+      } catch (err) {
+        if (s.over) { // once more, with those that ended has not seen
+          again(lost.filter((l) => registrations.has(l) && l.id === undefined));
+          return;
+        }
+        registrations.delete(r);
+        r.refused(err);
+      }
+    }
+  }, delay);
+  updateRef();
+}
+
+function updateRef() {
+  let referenced = false;
+  for (const r of registrations) referenced = referenced || r.referenced;
+  if (session !== null) {
+    if (referenced || busy()) session.ref();
+    else session.unref();
+  }
+  if (retry !== null) {
+    if (referenced) retry.ref();
+    else retry.unref();
+  }
+}
+
+function busy() {
+  return session !== null && session.loops.some((loop) => loop.open > 0);
+}
+
+// closeIfUnused ends the session when nothing is registered and nothing is left
+// to answer.
+function closeIfUnused() {
+  if (registrations.size > 0 || session === null) {
+    updateRef();
+    return;
+  }
+  if (busy()) {
+    for (const loop of session.loops) loop.onIdle = closeIfUnused;
+    updateRef();
+    return;
+  }
+  const s = session;
+  session = null;
+  opening = null;
+  s.leave();
+}
+
+module.exports = { register, unregister, updateRef, capabilities: () => (session === null ? [] : session.capabilities) };

@@ -1,0 +1,531 @@
+'use strict';
+
+// HttpExchange brings one request to a genuine server of node:http or
+// node:https and its answer back.
+//
+// Everything that Node does between a parsed head and the program is done by
+// Node itself. The genuine 'connection' listener prepares our socket as it would
+// any other; with that, the socket has a parser whose `onIncoming` is the
+// genuine function for a parsed head. It is called with a genuine
+// IncomingMessage. The parser never sees a byte.
+
+const http = require('http');
+const { AsyncResource } = require('async_hooks');
+const { Exchange, EMPTY } = require('./channel/exchange');
+const { Cancel, Flag, RequestFlag } = require('./channel/frame');
+const { createSocket, kExchange, kOpaque, kRead, kGenuine } = require('./socket');
+const { reset, coded } = require('./errors');
+
+const kInfo = Symbol('httpsys request');
+const NO_HEAD = Buffer.alloc(0);
+const HEAD_LIMIT = 65536;
+
+// nop is the callback that Node passes where a program gave none. There is no
+// need to call it.
+const nop = (() => {
+  let seen;
+  const message = new http.ServerResponse({ method: 'GET', httpVersionMajor: 1, httpVersionMinor: 1, headers: {} });
+  message._writeRaw = (data, encoding, callback) => { seen = callback; };
+  message.setHeader('content-length', 1);
+  message.write('x');
+  return seen;
+})();
+
+// What is left of a chunked body, as the genuine class writes it in pieces.
+const SIZE = 0;
+const SIZE_END = 1;
+const CHUNK = 2;
+const CHUNK_END = 3;
+
+class HttpExchange extends Exchange {
+  constructor(loop, id, flags, b, start, end, registration) {
+    super(loop, id, flags, b, start, end);
+    this.listener = registration.listener;
+    this.socket = null;
+    this.req = null;
+    this.resource = null;
+    this.answered = false; // the response is finished
+    this.upgraded = false; // the program has the socket
+    this.gone = false; // nobody waits for the answer
+    this.raw = false; // the program writes to the socket by itself
+    this.chunk = -1; // state of a chunked body, or -1
+    this.chunkLeft = 0;
+    this.trailerText = null;
+    this.pendingHead = null; // what was written before the end of the head
+  }
+
+  // begin runs in the context in which the server listens, and makes that of the
+  // request inside it.
+  begin() {
+    this.listener.resource.runInAsyncScope(enter, null, this);
+  }
+
+  start() {
+    const { listener, text, version } = this;
+    const { server } = listener;
+    let socket = version < 20 ? listener.sockets.get(this.connection) : undefined;
+    if (socket === undefined || socket.destroyed || (socket[kExchange] !== null && !socket[kExchange].over)) {
+      socket = this.connect();
+      if (socket === null) return;
+    } else if (socket.timeout > 0) {
+      socket._unrefTimer();
+    }
+    this.socket = socket;
+    socket[kExchange] = this;
+    socket[kRead] += this.length > 0 ? this.length : 0;
+
+    const req = new listener.Request(socket);
+    this.req = req;
+    req[kInfo] = this;
+    req.httpVersionMajor = 1;
+    req.httpVersionMinor = version === 10 ? 0 : 1;
+    req.httpVersion = version === 10 ? '1.0' : '1.1';
+    req.joinDuplicateHeaders = server.joinDuplicateHeaders;
+    req.method = text[0];
+    req.url = text[1];
+
+    const raw = text.slice(5);
+    const keepAlive = this.fields(raw);
+    let count = raw.length;
+    const most = server.maxHeadersCount;
+    if (typeof most === 'number' && most > 0 && count > most << 1) count = most << 1;
+    if (count < raw.length) raw.length = count;
+    req._addHeaderLines(raw, count);
+    // The protocol allows opaque mode only when the request is complete.
+    req.upgrade = this.complete && (text[0] === 'CONNECT' || (this.requestFlags & RequestFlag.UPGRADE) !== 0);
+
+    const { parser } = socket;
+    if (parser === undefined || parser === null) { // somebody has taken the genuine listener away
+      socket.destroy();
+      return;
+    }
+    parser.incoming = req;
+    const complete = this.complete;
+    let treatment = 0;
+    try {
+      treatment = parser.onIncoming(req, keepAlive);
+    } finally {
+      if (req.upgrade) {
+        if (treatment === 2) this.upgrade();
+      } else {
+        if (this.first !== null) {
+          const { first } = this;
+          this.first = null;
+          this.deliver(first);
+        }
+        if (complete) this.bodyEnd(null);
+      }
+    }
+  }
+
+  // fields looks at what Node's parser would have looked at, in one pass, and
+  // says whether the client keeps the connection.
+  fields(raw) {
+    let keepAlive = this.version !== 10;
+    let host = false;
+    for (let i = 0; i < raw.length; i += 2) {
+      const { length } = raw[i];
+      if (length === 10 && raw[i].toLowerCase() === 'connection') {
+        const value = raw[i + 1].toLowerCase();
+        if (keepAlive ? value.includes('close') : value.includes('keep-alive')) keepAlive = !keepAlive;
+      } else if (length === 4 && this.version >= 20 && raw[i].toLowerCase() === 'host') {
+        host = true;
+      }
+    }
+    // HTTP/2 and HTTP/3 requests are shown as HTTP/1.1, where Host is.
+    if (this.version >= 20 && !host) raw.push('Host', this.text[2]);
+    return keepAlive;
+  }
+
+  // connect makes the socket of a connection that is new to the server.
+  connect() {
+    const { listener, text, connection } = this;
+    const { server } = listener;
+    if (server.maxConnections != null && server._connections >= server.maxConnections) {
+      const socket = createSocket(null, false, text[3], text[4], () => {});
+      server.emit('drop', {
+        localAddress: socket.localAddress, localPort: socket.localPort, localFamily: socket.localFamily,
+        remoteAddress: socket.remoteAddress, remotePort: socket.remotePort, remoteFamily: socket.remoteFamily,
+      });
+      this.abort();
+      return null;
+    }
+    const key = this.version < 20 ? connection : this;
+    const socket = createSocket(server, listener.secure, text[3], text[4], () => listener.forget(key, socket));
+    listener.sockets.set(key, socket);
+    server._connections++;
+    server.emit(listener.secure ? 'secureConnection' : 'connection', socket);
+    if (socket.parser) {
+      // The genuine server watches its parsers for heads that come slowly; the
+      // daemon does that.
+      socket.parser.remove();
+      // What the genuine listener has attached, to be called or taken away. Its
+      // listeners are the first ones, but for net's own 'end'.
+      socket[kGenuine] = {
+        data: socket.listeners('data')[0],
+        close: socket.listeners('close')[0],
+        drain: socket.listeners('drain')[0],
+        error: socket.listeners('error')[0],
+        timeout: socket.listeners('timeout')[0],
+        end: socket.listeners('end')[1],
+      };
+    }
+    return socket;
+  }
+
+  // ---- the request ----
+
+  bodyChunk(bytes) {
+    const { socket, req } = this;
+    if (this.raw) return true;
+    socket[kRead] += bytes.length;
+    if (socket.timeout > 0) socket._unrefTimer();
+    const stream = this.upgraded ? socket : req;
+    if (stream._dumped || stream.destroyed) return true;
+    return this.resource.runInAsyncScope(push, null, stream, bytes);
+  }
+
+  bodyEnd(trailers) {
+    if (this.raw) return;
+    this.resource.runInAsyncScope(finishBody, null, this, trailers);
+    if (this.answered) this.end();
+  }
+
+  cancelled(reason) {
+    this.resource.runInAsyncScope(cancelled, null, this, reason);
+  }
+
+  lost() {
+    this.gone = true;
+    if (this.socket !== null) this.resource.runInAsyncScope(destroy, null, this.socket);
+  }
+
+  // ---- the response, as the genuine class writes it ----
+
+  write(data, encoding, callback) {
+    const done = callback === nop || typeof callback !== 'function' ? null : callback;
+    if (this.upgraded || this.raw) return this.writeOpaque(data, encoding, done);
+    if (typeof data === 'string') {
+      if (encoding === undefined || encoding === null || encoding === 'utf8' || encoding === 'utf-8') encoding = 'utf8';
+      else if (encoding === 'latin1' || encoding === 'binary' || encoding === 'ascii') encoding = 'latin1';
+      else data = Buffer.from(data, encoding);
+    }
+    if (this.headSent) return this.chunk < 0 ? this.body(data, encoding, done) : this.writeChunked(data, encoding, done);
+
+    const message = this.socket._httpMessage;
+    if (message !== null && message !== undefined && message._headerSent && typeof data === 'string') {
+      const head = message._header;
+      if (data === head || data.startsWith(head)) return this.writeHead(message, head, data, encoding, done);
+    }
+    if (typeof data === 'string' && /^HTTP\/1\.1 1(?!01)\d\d .*\r\n\r\n$/s.test(data)) {
+      this.informational(data);
+      if (done !== null) this.loop.out.complete(done);
+      return true;
+    }
+    this.raw = true;
+    return this.writeOpaque(data, encoding, done);
+  }
+
+  writeHead(message, head, data, encoding, callback) {
+    if (!soundLength(message, head)) {
+      // Node sends such a head as it is; the daemon frames the message and must
+      // be able to rely on it.
+      process.emitWarning('a response whose Content-Length is not a number was not sent', 'HttpsysWarning');
+      this.socket.destroy();
+      return false;
+    }
+    if (!message.chunkedEncoding) return this.respondText(data, encoding, head.length, callback);
+    this.chunk = SIZE;
+    this.respondText(head, encoding, head.length, null);
+    return data.length === head.length ? this.body('', 'latin1', callback)
+      : this.writeChunked(data.slice(head.length), encoding, callback);
+  }
+
+  // writeChunked takes the framing away that the genuine class has put around the
+  // body: the daemon frames by itself. The class writes size, line end, data and
+  // line end with calls of their own, and that is all that is understood here.
+  writeChunked(data, encoding, callback) {
+    switch (this.chunk) {
+      case SIZE:
+        if (typeof data !== 'string') break;
+        if (data.startsWith('0\r\n')) {
+          this.trailerText = data.slice(3, -2);
+          this.chunk = CHUNK_END;
+        } else {
+          this.chunkLeft = Number.parseInt(data, 16);
+          if (!(this.chunkLeft > 0)) break;
+          this.chunk = SIZE_END;
+        }
+        return this.body('', 'latin1', callback);
+      case SIZE_END:
+        if (data.length !== 2) break;
+        this.chunk = CHUNK;
+        return this.body('', 'latin1', callback);
+      case CHUNK:
+        this.chunkLeft -= typeof data === 'string' ? Buffer.byteLength(data, encoding) : data.byteLength;
+        if (this.chunkLeft < 0) break;
+        if (this.chunkLeft === 0) this.chunk = CHUNK_END;
+        return this.body(data, encoding, callback);
+      default:
+        if (data.length !== 2 || this.trailerText !== null) break;
+        this.chunk = SIZE;
+        return this.body('', 'latin1', callback);
+    }
+    // The program has written to the socket in the middle of a chunked response.
+    this.socket.destroy();
+    return false;
+  }
+
+  // finished is called when the genuine response has written its last byte.
+  finished() {
+    if (this.answered || this.over) return;
+    this.answered = true;
+    if (!this.headSent || this.raw || this.upgraded) return;
+    if (this.trailerText) {
+      this.endWithTrailers(trailerList(this.trailerText));
+    } else if (this.complete || !this.req._consuming || this.req.destroyed) {
+      this.end();
+    } else {
+      return; // the program goes on reading the body: bodyEnd ends the stream
+    }
+    if (!this.complete) { // the daemon drops the rest of the body
+      this.complete = true;
+      process.nextTick(dropBody, this.req);
+    }
+  }
+
+  writable() {
+    if (this.socket === null || this.socket.destroyed) return;
+    if (this.opaque) return; // the Duplex counts for itself
+    this.resource.runInAsyncScope(drain, null, this.socket);
+  }
+
+  // ---- upgrade, CONNECT, and programs that write to the socket themselves ----
+
+  upgrade() {
+    const { socket, req, listener } = this;
+    const { server } = listener;
+    const genuine = socket[kGenuine];
+    // This frees the parser; nothing else is in flight on the connection.
+    genuine.close.call(socket);
+    for (const name of Object.keys(genuine)) if (genuine[name]) socket.removeListener(name, genuine[name]);
+    for (const name of ['on', 'addListener', 'prependListener', 'setEncoding']) delete socket[name];
+    socket.readableFlowing = null;
+    socket._writableState.corked = 0;
+    socket[kOpaque] = true;
+    this.upgraded = true;
+    const event = req.method === 'CONNECT' ? 'connect' : 'upgrade';
+    if (server.listenerCount(event) > 0) server.emit(event, req, socket, NO_HEAD);
+    else socket.destroy();
+  }
+
+  // writeOpaque takes bytes that are meant for the client as they are. What comes
+  // before opaque mode is a response head; 101, and 2xx to CONNECT, go to the
+  // daemon as such, so that it knows what the stream becomes.
+  writeOpaque(data, encoding, callback) {
+    if (this.over) {
+      if (callback) process.nextTick(callback, reset('the connection is closed'));
+      return false;
+    }
+    if (this.opaque || this.headSent) return this.body(data, encoding === 'buffer' ? null : encoding || 'utf8', callback);
+    const bytes = typeof data === 'string' ? Buffer.from(data, encoding || 'utf8') : data;
+    const all = this.pendingHead === null ? bytes : Buffer.concat([this.pendingHead, bytes]);
+    const end = all.indexOf('\r\n\r\n');
+    if (end < 0 && all.length < HEAD_LIMIT && startsLikeHead(all)) {
+      this.pendingHead = Buffer.from(all);
+      if (callback) this.loop.out.complete(callback);
+      return true;
+    }
+    this.pendingHead = null;
+    const head = end < 0 ? '' : all.latin1Slice(0, end + 4);
+    const status = soundHead(head);
+    let rest = all;
+    if (this.upgraded && (this.req.method === 'CONNECT' ? status >= 200 && status < 300 : status === 101)) {
+      this.turnOpaque(all.subarray(0, end + 4), status);
+      rest = all.subarray(end + 4);
+    } else if (this.complete && this.version < 20) {
+      this.turnOpaque(EMPTY, 0);
+    } else if (status >= 200 && !/\r\ntransfer-encoding:/i.test(head)) {
+      // The request is not complete: an ordinary response, and the connection
+      // ends after it.
+      this.respondBytes(Buffer.from(`${head.slice(0, -2)}Connection: close\r\n\r\n`, 'latin1'), Flag.TEXT, 0, 0);
+      rest = all.subarray(end + 4);
+    } else {
+      this.socket.destroy();
+      return false;
+    }
+    if (rest.length > 0 || callback) return this.body(rest, null, callback || null);
+    return true;
+  }
+
+  // flushHead sends what was kept as the beginning of a head that did not end.
+  flushHead() {
+    if (this.headSent || this.over) return;
+    const kept = this.pendingHead;
+    this.pendingHead = null;
+    if (this.complete && this.version < 20) {
+      this.turnOpaque(EMPTY, 0);
+      if (kept !== null) this.body(kept, null, null);
+    }
+  }
+
+  // socketEnded: the program has ended its side of the socket.
+  socketEnded() {
+    if (this.upgraded) {
+      this.flushHead();
+      if (this.opaque) this.end();
+    }
+  }
+
+  // socketDestroyed: there is no socket any more.
+  socketDestroyed(hard) {
+    if (this.over) return;
+    if (this.gone) {
+      this.cancel(0);
+    } else if (this.opaque || this.upgraded) {
+      this.flushHead();
+      this.dropHeld();
+      this.cancel(hard || !this.opaque ? 0 : 1);
+    } else if (this.answered || (this.raw && this.headSent)) {
+      this.end();
+    } else {
+      this.abort();
+    }
+  }
+
+  // abort closes the client's connection without an answer, as Node does when a
+  // socket is destroyed; where that cannot be asked for, the daemon answers 502.
+  abort() {
+    this.dropHeld();
+    if (!this.headSent && this.complete && this.version < 20) this.turnOpaque(EMPTY, 0);
+    this.cancel(0);
+  }
+}
+
+// ---- functions that run in the context of a request ----
+
+function enter(x) {
+  x.resource = new AsyncResource('HTTPINCOMINGMESSAGE');
+  x.resource.runInAsyncScope(x.start, x);
+}
+
+function push(stream, bytes) {
+  return stream.push(bytes);
+}
+
+function finishBody(x, trailers) {
+  if (x.upgraded) {
+    x.socket.push(null);
+    return;
+  }
+  const { req } = x;
+  req.complete = true;
+  if (trailers !== null) req._addHeaderLines(trailers, trailers.length);
+  if (!req.destroyed) req.push(null);
+}
+
+function dropBody(req) {
+  if (req.destroyed) return;
+  req.complete = true;
+  req.push(null);
+}
+
+function drain(socket) {
+  socket.emit('drain');
+}
+
+function destroy(socket) {
+  socket.destroy();
+}
+
+function cancelled(x, reason) {
+  const { socket } = x;
+  if (socket === null) {
+    x.cancel(0);
+    return;
+  }
+  switch (reason) {
+    case Cancel.BODY: {
+      // As if Node's parser had met it: 'clientError', or 400 and the end.
+      x.complete = true;
+      const genuine = socket[kGenuine];
+      const err = coded(Error, 'HPE_INVALID_EOF_STATE', 'Parse Error: the request body did not arrive in full');
+      err.bytesParsed = 0;
+      err.rawPacket = EMPTY;
+      if (genuine !== null && genuine.error && !x.upgraded) genuine.error.call(socket, err);
+      else socket.destroy();
+      return;
+    }
+    case Cancel.HALF_CLOSED:
+      if (x.upgraded) {
+        socket.push(null);
+        return;
+      }
+      if (x.listener.server.httpAllowHalfOpen || x.answered) return;
+      break;
+    default:
+  }
+  x.gone = true;
+  socket.destroy();
+  if (!x.over) x.cancel(0);
+}
+
+// ---- text ----
+
+const HEAD = /^HTTP\/1\.[01] ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?\r\n(?:[!#$%&'*+\-.^_`|~\w]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n$/;
+
+// soundHead gives the status of a head that keeps to the grammar, else 0.
+function soundHead(head) {
+  const m = HEAD.exec(head);
+  return m === null ? 0 : Number(m[1]);
+}
+
+function startsLikeHead(bytes) {
+  return 'HTTP/1.'.startsWith(bytes.latin1Slice(0, Math.min(7, bytes.length)));
+}
+
+// soundLength says whether the daemon can take the Content-Length of a head. If
+// Node has added it, it is the last field, and sound; else each one is looked at.
+const LENGTH = /\r\ncontent-length:[\t ]*([^\r]*?)[\t ]*\r\n/ig;
+function soundLength(message, head) {
+  const n = message._contentLength;
+  if (n === null || n === undefined) return true;
+  if (head.endsWith(`Content-Length: ${n}\r\n\r\n`)) return true;
+  let first;
+  LENGTH.lastIndex = 0;
+  for (let m = LENGTH.exec(head); m !== null; m = LENGTH.exec(head)) {
+    if (!/^\d{1,15}$/.test(m[1]) || (first !== undefined && m[1] !== first)) return false;
+    [, first] = m;
+    LENGTH.lastIndex -= 2;
+  }
+  return true;
+}
+
+// Fields that say how a message is framed or routed are refused as trailers.
+const NO_TRAILER = new Set(['content-length', 'transfer-encoding', 'host', 'trailer', 'connection', 'keep-alive', 'upgrade', 'te',
+  'content-encoding', 'content-type', 'content-range', 'proxy-connection', 'expect', 'max-forwards', 'authorization', 'cache-control',
+  'set-cookie']);
+
+function trailerList(text) {
+  const list = [];
+  for (const line of text.split('\r\n')) {
+    const colon = line.indexOf(': ');
+    if (colon <= 0) continue;
+    const name = line.slice(0, colon);
+    if (!NO_TRAILER.has(name.toLowerCase())) list.push(name, line.slice(colon + 2).trim());
+  }
+  return list;
+}
+
+// observeFinish makes the genuine response tell when it has written everything.
+function observeFinish(prototype) {
+  const genuine = prototype._finish;
+  prototype._finish = function _finish() {
+    genuine.call(this);
+    const { socket } = this;
+    const x = socket === null || socket === undefined ? undefined : socket[kExchange];
+    if (x !== undefined && x !== null) x.finished();
+  };
+}
+
+module.exports = { HttpExchange, observeFinish, kInfo };

@@ -1,0 +1,333 @@
+'use strict';
+
+// How a genuine server listens at the daemon.
+//
+// net.Server.prototype.listen understands all forms of arguments, looks names up
+// and then calls this._listen2, whose name Node keeps for those who wrap it.
+// There a port goes to the daemon, and pipes, descriptors and handles go where
+// they always went. `server._handle` becomes an object that answers what the
+// genuine methods ask a handle: address, close, ref, listening and so on work as
+// they are.
+
+const net = require('net');
+const http = require('http');
+const https = require('https');
+const cluster = require('cluster');
+const crypto = require('crypto');
+const { AsyncResource } = require('async_hooks');
+const front = require('./front');
+const settings = require('./settings');
+const { HttpExchange } = require('./http-exchange');
+const { kExchange } = require('./socket');
+const { listenError, coded } = require('./errors');
+
+const NO_DAEMON = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'EACCES']);
+const kListener = Symbol('httpsys listener');
+const IncomingMessage = symbolOf(http.createServer(), 'IncomingMessage');
+const standard = http.createServer(); // its timeouts are Node's own values
+const genuineListen2 = net.Server.prototype._listen2;
+
+function symbolOf(object, description) {
+  return Object.getOwnPropertySymbols(object).find((s) => s.description === description);
+}
+
+// A Listener is the handle of a server that listens at the daemon, on one prefix
+// or several.
+class Listener {
+  constructor(server, where) {
+    this.server = server;
+    this.secure = server instanceof https.Server;
+    this.Request = server[IncomingMessage];
+    this.where = where; // { address, port, family } or { urls }
+    this.sockets = new Map(); // by the daemon's number of the connection
+    this.resource = new AsyncResource('HTTPSERVER');
+    this.registrations = [];
+    this.closed = false;
+    this.referenced = !server._unref;
+    server[kListener] = this;
+  }
+
+  // open registers the prefixes; the server emits 'listening' or 'error'.
+  async open(urls, queue) {
+    this.registrations = urls.map((url) => ({
+      url,
+      queue: queue === undefined ? clusterQueue(url) : queue,
+      timeouts: () => timeouts(this.server),
+      exchange: HttpExchange,
+      listener: this,
+      referenced: this.referenced,
+      refused: (err) => this.failed(err),
+    }));
+    try {
+      const results = [];
+      for (const r of this.registrations) results.push(await front.register(r));
+      if (!this.closed) this.resource.runInAsyncScope(listening, null, this, results);
+    } catch (err) {
+      this.release();
+      if (this.closed) return;
+      this.resource.runInAsyncScope(() => this.refused(err));
+    }
+  }
+
+  refused(err) {
+    const { server, where } = this;
+    if (server._handle === this) server._handle = null;
+    if (settings.nativeFallback && where.urls === undefined && err.daemonCode === undefined && NO_DAEMON.has(err.code)) {
+      genuineListen2.call(server, where.given, where.port, where.givenType, where.backlog, undefined, where.flags);
+      return;
+    }
+    this.closed = true;
+    const error = listenError(err, where.urls ? { url: where.urls.join(', ') } : { address: where.given, port: where.port });
+    process.nextTick(emitError, server, error);
+  }
+
+  // failed: the registration was lost and cannot be made again.
+  failed(err) {
+    this.release();
+    this.resource.runInAsyncScope(() => this.refused(err));
+  }
+
+  release() {
+    for (const r of this.registrations) front.unregister(r).catch(() => {});
+    this.registrations = [];
+  }
+
+  forget(key, socket) {
+    if (this.sockets.get(key) === socket) this.sockets.delete(key);
+  }
+
+  // ---- what net.Server asks of a handle ----
+
+  getsockname(out) {
+    const { address, port, family } = this.where;
+    out.address = address;
+    out.family = family;
+    out.port = port;
+    return 0;
+  }
+
+  close(callback) {
+    if (this.closed) return;
+    this.closed = true;
+    this.release();
+    if (typeof callback === 'function') process.nextTick(callback);
+  }
+
+  ref() { this.setReferenced(true); }
+  unref() { this.setReferenced(false); }
+  hasRef() { return this.referenced; }
+  getAsyncId() { return this.resource.asyncId(); }
+  listen() { return 0; }
+
+  setReferenced(referenced) {
+    this.referenced = referenced;
+    for (const r of this.registrations) r.referenced = referenced;
+    front.updateRef();
+  }
+}
+
+function emitError(server, error) {
+  server.emit('error', error);
+}
+
+function listening(listener, results) {
+  const { server, where } = listener;
+  if (where.urls !== undefined) Object.assign(where, addressOf(results[0].url));
+  server.urls = results.map((r) => r.url);
+  server._connectionKey = `${where.family === 'IPv6' ? 6 : 4}:${where.address}:${where.port}`;
+  tellPrimary(where);
+  server.emit('listening');
+}
+
+// addressOf is what server.address() says of a URL prefix.
+function addressOf(url) {
+  const m = /^https?:\/\/(\[[^\]]*\]|[^:/]*):(\d+)/.exec(url);
+  const host = m[1].replace(/^\[|\]$/g, '');
+  const version = net.isIP(host);
+  return {
+    address: version === 0 ? '::' : host,
+    port: Number(m[2]),
+    family: version === 4 ? 'IPv4' : 'IPv6',
+  };
+}
+
+// timeouts sends the daemon what the program has changed. They are read when the
+// registration is made, which is after the program has set them.
+function timeouts(server) {
+  const t = {};
+  const set = (name, key) => {
+    const v = server[key];
+    if (Number.isFinite(v) && v >= 0 && v !== standard[key]) t[name] = Math.floor(v);
+  };
+  set('idle_connection_ms', 'keepAliveTimeout');
+  set('header_wait_ms', 'headersTimeout');
+  set('entity_body_ms', 'requestTimeout');
+  return Object.keys(t).length > 0 ? t : undefined;
+}
+
+// ---- cluster ----
+
+// clusterQueue names the queue that all workers of a cluster share for a prefix.
+function clusterQueue(url) {
+  if (!cluster.isWorker) return undefined;
+  const name = `node-cluster-${process.ppid} ${url}`;
+  return name.length <= 200 ? name : `node-cluster-${process.ppid} ${crypto.createHash('sha256').update(url).digest('hex')}`;
+}
+
+// tellPrimary makes the primary emit 'listening' for this worker, which programs
+// wait for.
+function tellPrimary(where) {
+  if (!cluster.isWorker || !process.connected) return;
+  cluster.worker.state = 'listening';
+  process.send({
+    cmd: 'NODE_CLUSTER', act: 'listening',
+    address: where.given || null, port: where.port, addressType: where.family === 'IPv6' ? 6 : 4, fd: undefined,
+  });
+}
+
+// ---- the forms of listen ----
+
+// listen2 stands for net.Server.prototype._listen2.
+function listen2(address, port, addressType, backlog, fd, flags) {
+  if (this._handle || (typeof fd === 'number' && fd >= 0) || !(port >= 0)) {
+    genuineListen2.call(this, address, port, addressType, backlog, fd, flags);
+    return;
+  }
+  const listener = new Listener(this, {
+    given: address, givenType: addressType, backlog, flags,
+    address: address || '::', family: !address || net.isIPv6(address) ? 'IPv6' : 'IPv4', port,
+  });
+  if (port === 0) {
+    // server.address() must know the port at once.
+    listener.where.port = freePort(address, addressType, flags);
+    if (listener.where.port === 0) {
+      genuineListen2.call(this, address, port, addressType, backlog, fd, flags); // says why not
+      return;
+    }
+  }
+  this._handle = listener;
+  listener.open([`${listener.secure ? 'https' : 'http'}://${hostOf(address)}:${listener.where.port}/`]);
+}
+
+// hostOf is the host of the prefix for an address: an IP literal takes all
+// requests that arrive at that address, whatever host they name.
+function hostOf(address) {
+  if (!address || address === '::' || address === '0.0.0.0') return '*';
+  return net.isIPv6(address) ? `[${address.replace(/%.*$/, '')}]` : address;
+}
+
+// freePort asks the system for a port that is free at this moment.
+function freePort(address, addressType, flags) {
+  const probe = new net.Server();
+  probe.on('error', () => {});
+  genuineListen2.call(probe, address, 0, addressType, 1, undefined, flags);
+  if (!probe._handle) return 0;
+  const { port } = probe.address();
+  probe.close();
+  return port;
+}
+
+const URL_PREFIX = /^https?:\/\//i;
+
+// prefixesOf gives the prefixes that the first argument of listen names, if it
+// names any: a string that begins with a scheme, an array of such, or an object
+// with `url` or `urls`.
+function prefixesOf(first) {
+  if (typeof first === 'string') return URL_PREFIX.test(first) ? [first] : null;
+  if (Array.isArray(first)) return first.length > 0 && first.every((u) => typeof u === 'string' && URL_PREFIX.test(u)) ? first : null;
+  if (first instanceof URL) return [first.href];
+  if (first !== null && typeof first === 'object' && (first.url !== undefined || first.urls !== undefined)) {
+    return [].concat(first.url === undefined ? first.urls : first.url).map(String);
+  }
+  return null;
+}
+
+function makeListen(genuine) {
+  return function listen(...args) {
+    const urls = prefixesOf(args[0]);
+    if (urls === null) {
+      return genuine.apply(this, cluster.isWorker ? exclusive(args) : args);
+    }
+    if (this._handle) throw coded(Error, 'ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once without closing.');
+    const scheme = this instanceof https.Server ? 'https' : 'http';
+    for (const url of urls) {
+      if (!url.toLowerCase().startsWith(`${scheme}://`)) {
+        throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', `${url}: a server of node:${scheme} listens on ${scheme}:// prefixes`);
+      }
+    }
+    const callback = args[args.length - 1];
+    if (typeof callback === 'function') this.once('listening', callback);
+    const options = typeof args[0] === 'object' && !Array.isArray(args[0]) && !(args[0] instanceof URL) ? args[0] : {};
+    const listener = new Listener(this, { urls, address: undefined, port: undefined, family: undefined });
+    this._handle = listener;
+    this._listeningId++;
+    if (options.signal !== undefined) closeOnAbort(this, options.signal);
+    listener.open(urls, options.queue);
+    return this;
+  };
+}
+
+function closeOnAbort(server, signal) {
+  const close = () => server.close();
+  if (signal.aborted) process.nextTick(close);
+  else {
+    signal.addEventListener('abort', close, { once: true });
+    server.once('close', () => signal.removeEventListener('abort', close));
+  }
+}
+
+// exclusive keeps Node's cluster from asking the primary for a handle: each
+// worker registers by itself, and the daemon shares the requests out.
+function exclusive(args) {
+  const [options, callback] = net._normalizeArgs(args);
+  const port = options.port !== undefined || args.length === 0 || typeof args[0] === 'function' || options.port === null || args[0] === null;
+  if (!port || options.path !== undefined || options.fd !== undefined || options._handle || options.handle) return args;
+  const changed = { ...options, exclusive: true };
+  if (changed.port === undefined || changed.port === null) changed.port = 0;
+  return callback === null ? [changed] : [changed, callback];
+}
+
+// ---- connections that the genuine server does not know ----
+
+function makeCloseAll(genuine) {
+  return function closeAllConnections() {
+    genuine.call(this);
+    for (const socket of socketsOf(this)) socket.destroy();
+  };
+}
+
+function makeCloseIdle(genuine) {
+  return function closeIdleConnections() {
+    genuine.call(this);
+    for (const socket of socketsOf(this)) {
+      if (socket.parser && (!socket._httpMessage || socket._httpMessage.finished) && !busy(socket)) socket.destroy();
+    }
+  };
+}
+
+// busy: the answer is complete, and the program still reads the request.
+function busy(socket) {
+  const x = socket[kExchange];
+  return x !== null && !x.over;
+}
+
+// socketsOf are the connections of a server, also after it was closed.
+function socketsOf(server) {
+  const listener = server[kListener];
+  return listener === undefined ? [] : [...listener.sockets.values()];
+}
+
+// install puts this under all servers whose prototype it is given.
+function install(prototype) {
+  const { listen, closeAllConnections, closeIdleConnections } = prototype;
+  define(prototype, '_listen2', listen2);
+  define(prototype, 'listen', makeListen(listen));
+  define(prototype, 'closeAllConnections', makeCloseAll(closeAllConnections));
+  define(prototype, 'closeIdleConnections', makeCloseIdle(closeIdleConnections));
+}
+
+function define(object, name, value) {
+  Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: true });
+}
+
+module.exports = { install };

@@ -1,0 +1,22 @@
+'use strict';
+
+// What the environment says; read once. The names are those of the module that
+// ran on HTTP.SYS, with the meaning that they have here (README, Environment).
+
+function number(name, standard, least, most) {
+  const text = process.env[name];
+  const n = text === undefined ? NaN : Number.parseInt(text, 10);
+  if (!(n > 0)) return standard;
+  return Math.min(Math.max(n, least), most);
+}
+
+module.exports = Object.freeze({
+  // How much of a request body may come before the program has read it.
+  window: number('HTTPSYS_BUFFER_SIZE', 65536, 16384, 16777216),
+  // How many requests may wait at the daemon; undefined: its default.
+  queueLength: number('HTTPSYS_REQUEST_QUEUE_LENGTH', undefined, 1, 65535),
+  // How many requests may be on their way to this process, for each loop.
+  credit: number('HTTPSYS_PENDING_READ_COUNT', 64, 1, 65535),
+  // Use Node's own server when there is no daemon.
+  nativeFallback: process.env.HTTPSYS_FALLBACK === 'native',
+});

@@ -1,0 +1,288 @@
+'use strict';
+
+// ClientSocket is what programs see as the socket of a client's connection:
+// req.socket, the argument of 'connection' and of 'upgrade'. It has no handle:
+// the connection is the daemon's. There is one for each HTTP/1 connection, and
+// all requests on it share it; each HTTP/2 or HTTP/3 request has one of its own.
+//
+// It is in one of two modes. While requests come, it takes what the genuine
+// ServerResponse writes and passes it to the exchange of the current request,
+// without the machinery of streams. After an upgrade or CONNECT it is an
+// ordinary Duplex over the exchange in opaque mode.
+
+const net = require('net');
+const tls = require('tls');
+const { Duplex } = require('stream');
+
+const kExchange = Symbol('httpsys exchange');
+const kOpaque = Symbol('httpsys opaque');
+const kRead = Symbol('httpsys bytes read');
+const kWritten = Symbol('httpsys bytes written');
+const kPeer = Symbol('httpsys peer');
+const kLocal = Symbol('httpsys local');
+const kTimer = Symbol('httpsys timer');
+const kDeadline = Symbol('httpsys deadline');
+const kReset = Symbol('httpsys reset');
+const kGone = Symbol('httpsys gone');
+const kGenuine = Symbol('httpsys genuine listeners');
+
+const OPTIONS = { allowHalfOpen: true };
+
+class ClientSocket extends net.Socket {
+  // members of ClientSocket.prototype that TLSClientSocket shares are below.
+}
+
+// place is { address, port, family } of what the daemon wrote.
+function place(text) {
+  const at = text.lastIndexOf(':');
+  if (at < 0) return { address: undefined, port: undefined, family: undefined };
+  const port = Number(text.slice(at + 1));
+  if (text.charCodeAt(0) === 0x5b) return { address: text.slice(1, at - 1), port, family: 'IPv6' };
+  return { address: text.slice(0, at), port, family: 'IPv4' };
+}
+
+function parsed(socket, key) {
+  const v = socket[key];
+  return typeof v === 'string' ? (socket[key] = place(v)) : v;
+}
+
+const members = {
+  get remoteAddress() { return parsed(this, kPeer).address; },
+  get remotePort() { return parsed(this, kPeer).port; },
+  get remoteFamily() { return parsed(this, kPeer).family; },
+  get localAddress() { return parsed(this, kLocal).address; },
+  get localPort() { return parsed(this, kLocal).port; },
+  get localFamily() { return parsed(this, kLocal).family; },
+  get bytesRead() { return this[kRead]; },
+  get bytesWritten() { return this[kWritten]; },
+  get _bytesDispatched() { return this[kWritten]; },
+  get pending() { return false; },
+  get bufferSize() { return this.writableLength; },
+
+  address() {
+    const { address, port, family } = parsed(this, kLocal);
+    return { address, port, family };
+  },
+
+  setNoDelay() { return this; },
+  setKeepAlive() { return this; },
+  ref() { return this; },
+  unref() { return this; },
+
+  write(data, encoding, callback) {
+    if (this[kOpaque]) return Duplex.prototype.write.call(this, data, encoding, callback);
+    if (typeof encoding === 'function') {
+      callback = encoding;
+      encoding = null;
+    }
+    if (data === null || (typeof data !== 'string' && !(data instanceof Uint8Array))) {
+      return Duplex.prototype.write.call(this, data, encoding, callback); // throws what it throws
+    }
+    if (this.timeout > 0) this._unrefTimer();
+    this[kWritten] += data.length;
+    const x = this[kExchange];
+    if (x === null || x.over || this.destroyed) {
+      if (typeof callback === 'function') process.nextTick(callback, streamDestroyed());
+      return false;
+    }
+    return x.write(data, encoding, callback);
+  },
+
+  cork() {
+    if (this[kOpaque]) Duplex.prototype.cork.call(this);
+    else this._writableState.corked++;
+  },
+
+  uncork() {
+    if (this[kOpaque]) Duplex.prototype.uncork.call(this);
+    else if (this._writableState.corked > 0) this._writableState.corked--;
+  },
+
+  end(data, encoding, callback) {
+    if (!this[kOpaque] && data !== undefined && data !== null && typeof data !== 'function') {
+      this.write(data, encoding);
+      data = undefined;
+      encoding = undefined;
+    }
+    return net.Socket.prototype.end.call(this, data, encoding, callback);
+  },
+
+  destroySoon() {
+    if (this[kOpaque]) net.Socket.prototype.destroySoon.call(this);
+    else this.destroy();
+  },
+
+  resetAndDestroy() {
+    this[kReset] = true;
+    return this.destroy();
+  },
+
+  // resume is what the genuine request calls when it is read.
+  resume() {
+    const x = this[kExchange];
+    if (x !== null && x.holding && !this[kOpaque]) x.readMore();
+    return Duplex.prototype.resume.call(this);
+  },
+
+  _read() {
+    if (this[kOpaque]) this[kExchange].readMore();
+  },
+
+  _write(data, encoding, callback) {
+    if (this.timeout > 0) this._unrefTimer();
+    this[kExchange].writeOpaque(data, encoding, callback);
+    this[kWritten] += data.length;
+  },
+
+  _writev(chunks, callback) {
+    const last = chunks.length - 1;
+    for (let i = 0; i <= last; i++) {
+      this._write(chunks[i].chunk, chunks[i].encoding, i === last ? callback : null);
+    }
+  },
+
+  _final(callback) {
+    const x = this[kExchange];
+    if (x !== null && !x.over) x.socketEnded();
+    callback();
+    // Nobody is at the other end who would close: we do it for him.
+    if (!this[kOpaque]) process.nextTick(() => this.destroy());
+  },
+
+  _destroy(err, callback) {
+    const x = this[kExchange];
+    if (x !== null && !x.over) x.socketDestroyed(this[kReset]);
+    if (this[kTimer] !== null) {
+      clearTimeout(this[kTimer]);
+      this[kTimer] = null;
+    }
+    net.Socket.prototype._destroy.call(this, err, callback);
+    this[kGone]();
+  },
+
+  // setTimeout keeps one timer for many calls: with each request the genuine
+  // server sets a timeout and takes it back, which must cost nothing. The timer
+  // looks at the deadline when it fires.
+  setTimeout(milliseconds, callback) {
+    if (this.destroyed) return this;
+    const n = Number(milliseconds);
+    if (typeof milliseconds !== 'number' || !(n >= 0 && n <= 0x7fffffff) ||
+        (callback !== undefined && typeof callback !== 'function')) {
+      return net.Socket.prototype.setTimeout.call(this, milliseconds, callback); // throws or warns
+    }
+    this.timeout = n;
+    if (n === 0) {
+      this[kDeadline] = Infinity;
+      if (callback !== undefined) this.removeListener('timeout', callback);
+      return this;
+    }
+    this._unrefTimer();
+    if (callback !== undefined) this.once('timeout', callback);
+    return this;
+  },
+
+  // _unrefTimer says that something has happened on the connection.
+  _unrefTimer() {
+    if (!(this.timeout > 0)) return;
+    const now = performance.now();
+    this[kDeadline] = now + this.timeout;
+    const timer = this[kTimer];
+    if (timer !== null) {
+      if (timer.fires <= this[kDeadline]) return;
+      clearTimeout(timer);
+    }
+    arm(this, this.timeout, now);
+  },
+};
+
+function arm(socket, wait, now) {
+  const timer = setTimeout(fire, wait, socket);
+  timer.fires = now + wait;
+  timer.unref();
+  socket[kTimer] = timer;
+}
+
+function fire(socket) {
+  socket[kTimer] = null;
+  if (socket.destroyed || socket[kDeadline] === Infinity) return;
+  const now = performance.now();
+  const left = socket[kDeadline] - now;
+  if (left >= 1) arm(socket, left, now);
+  else socket._onTimeout();
+}
+
+function streamDestroyed() {
+  const err = new Error('Cannot call write after a stream was destroyed');
+  err.code = 'ERR_STREAM_DESTROYED';
+  return err;
+}
+
+// TLSClientSocket is the same for connections over TLS: an instance of
+// tls.TLSSocket to those who ask, made without its constructor, which wants a
+// handle.
+function TLSClientSocket() {}
+Object.setPrototypeOf(TLSClientSocket, tls.TLSSocket);
+TLSClientSocket.prototype = Object.create(tls.TLSSocket.prototype, {
+  constructor: { value: TLSClientSocket, writable: true, configurable: true },
+});
+
+// What a program may ask of a TLS connection. The daemon tells only that there
+// is TLS: what it does not tell has the value of a connection without it.
+const tlsMembers = {
+  getPeerCertificate() { return {}; },
+  getPeerX509Certificate() { return undefined; },
+  getCertificate() { return {}; },
+  getX509Certificate() { return undefined; },
+  getProtocol() { return null; },
+  getCipher() { return {}; },
+  getSession() { return undefined; },
+  getTLSTicket() { return undefined; },
+  getFinished() { return undefined; },
+  getPeerFinished() { return undefined; },
+  getEphemeralKeyInfo() { return {}; },
+  getSharedSigalgs() { return []; },
+  isSessionReused() { return false; },
+  disableRenegotiation() {},
+  enableTrace() {},
+  setMaxSendFragment() { return true; },
+  renegotiate() { return false; },
+};
+
+for (const { prototype } of [ClientSocket, TLSClientSocket]) {
+  for (const [name, d] of Object.entries(Object.getOwnPropertyDescriptors(members))) {
+    Object.defineProperty(prototype, name, { ...d, enumerable: false });
+  }
+}
+for (const [name, d] of Object.entries(Object.getOwnPropertyDescriptors(tlsMembers))) {
+  Object.defineProperty(TLSClientSocket.prototype, name, { ...d, enumerable: false });
+}
+
+// createSocket makes the socket of a connection to `server`. onGone is called
+// when it is destroyed.
+function createSocket(server, secure, peer, local, onGone) {
+  const socket = Reflect.construct(net.Socket, [OPTIONS], secure ? TLSClientSocket : ClientSocket);
+  socket[kExchange] = null;
+  socket[kOpaque] = false;
+  socket[kRead] = 0;
+  socket[kWritten] = 0;
+  socket[kPeer] = peer;
+  socket[kLocal] = local;
+  socket[kTimer] = null;
+  socket[kDeadline] = Infinity;
+  socket[kReset] = false;
+  socket[kGenuine] = null;
+  socket[kGone] = onGone;
+  if (secure) {
+    socket.encrypted = true;
+    socket.authorized = false;
+    socket.authorizationError = null;
+    socket.alpnProtocol = false;
+    socket.servername = false;
+    socket.secureConnecting = false;
+  }
+  socket.server = server;
+  socket._server = server;
+  return socket;
+}
+
+module.exports = { createSocket, ClientSocket, kExchange, kOpaque, kRead, kGenuine };
