@@ -1,6 +1,11 @@
 package sys
 
-import "golang.org/x/sys/unix"
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // NewEvent makes an eventfd: a descriptor that one thread signals and another
 // waits for.
@@ -9,11 +14,11 @@ func NewEvent() (int, error) { return unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD
 // Signal makes the eventfd readable.
 func Signal(fd int) {
 	one := [8]byte{1}
-	unix.Write(fd, one[:])
+	syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), uintptr(len(one)))
 }
 
 // Clear makes it unreadable again.
 func Clear(fd int) {
 	var b [8]byte
-	unix.Read(fd, b[:])
+	syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b)), uintptr(len(b)))
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,6 +50,9 @@ func (d *Daemon) AppConn(u *User) *Conn {
 	d.t.Helper()
 	return d.connectAs(u)
 }
+
+// NewConn is a connection to a part of the daemon that a test runs by itself.
+func NewConn(t testing.TB, c *net.UnixConn) *Conn { return &Conn{t: &current{t}, c: c} }
 
 func (d *Daemon) conn(c *net.UnixConn) *Conn {
 	conn := &Conn{t: d.t, c: c}

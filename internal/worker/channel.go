@@ -26,9 +26,17 @@ const (
 	// readSize is how much is read at once: a batch of responses, or what is
 	// left of the longest frame and some more.
 	readSize = channel.HeaderSize + channel.MaxPayload + 64<<10
+)
+
+// Bounds that tests make smaller.
+var (
 	// maxStreams bounds the streams of a channel: MaxCredit, and as many that
 	// were cancelled or are opaque.
 	maxStreams = 2 * channel.MaxCredit
+	// maxIgnored is how many bytes may wait for an application in all: beyond
+	// what maxUnsent holds back there are only short frames about streams, whose
+	// number it decides itself. One that sends and sends and never reads is cut.
+	maxIgnored = 8 << 20
 )
 
 // Session is the process that a channel belongs to.
@@ -71,6 +79,7 @@ type Channel struct {
 	held   bool   // somebody found no Room
 
 	credit   int
+	more     bool // there is something to offer to at the end of the batch
 	budget   int
 	seats    []*queue.Seat[*exchange.Exchange]
 	nextSeat int
@@ -149,11 +158,15 @@ func (c *Channel) offer() {
 			misses++
 		}
 	}
+	c.held = c.held || c.unsent() >= maxUnsent // then something may be left
 }
 
 func (c *Channel) takes() bool {
-	return c.credit > 0 && !c.dead && !c.leaving && c.unsent() < maxUnsent && len(c.streams) < maxStreams
+	return c.credit > 0 && !c.dead && !c.leaving && c.unsent() < maxUnsent && !c.full()
 }
+
+// full says that no stream number is left.
+func (c *Channel) full() bool { return len(c.free) == 0 && len(c.streams) > maxStreams }
 
 func (c *Channel) unsent() int { return len(c.out) - c.outAt }
 

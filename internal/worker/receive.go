@@ -24,6 +24,7 @@ var (
 	errCredit     = errors.New("more than 65535 credits")
 	errDescriptor = errors.New("descriptors and FILE frames do not match")
 	errFile       = errors.New("FILE with something that is not a regular file on a local file system")
+	errDeaf       = errors.New("the application does not read what it is sent")
 	errStatus     = errors.New("OPAQUE with a status other than 0, 101 or 2xx")
 )
 
@@ -99,7 +100,6 @@ func (r readAgain) TurnEnd() {
 
 // frames handles all complete frames in b and returns the rest.
 func (c *Channel) frames(b []byte) ([]byte, error) {
-	credit := c.credit
 	for len(b) >= channel.HeaderSize && !c.dead {
 		h, err := channel.ParseHeader(b)
 		if err != nil {
@@ -114,7 +114,8 @@ func (c *Channel) frames(b []byte) ([]byte, error) {
 		}
 		b = b[end:]
 	}
-	if c.credit > credit && !c.dead {
+	if c.more && !c.dead {
+		c.more = false
 		c.offer()
 	}
 	return b, nil
@@ -202,6 +203,7 @@ func (c *Channel) ended(n uint32) {
 	if c.dead {
 		return // its exchange ended the channel on the way
 	}
+	c.more = c.more || c.full() // a number was what was missing
 	c.inflight--
 	c.release(n)
 }
@@ -295,6 +297,7 @@ func (c *Channel) descriptor() (int, error) {
 }
 
 func (c *Channel) addCredit(n int) error {
+	c.more = true // though it may be spent again before the last frame of the batch
 	if c.credit += n; c.credit > channel.MaxCredit {
 		return errCredit
 	}

@@ -101,6 +101,10 @@ func (c *Channel) flush() {
 		c.out = append(c.out[:0], c.out[c.outAt:]...)
 		c.outAt = 0
 	}
+	if c.unsent() > maxIgnored {
+		c.end(errDeaf)
+		return
+	}
 	if c.held && c.unsent() < maxUnsent/2 {
 		c.held = false
 		c.resume()

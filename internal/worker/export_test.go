@@ -1,0 +1,12 @@
+package worker
+
+// SetBounds makes bounds small for a test, and returns what sets them back.
+// No channel may be there.
+func SetBounds(streams, ignored int) (restore func()) {
+	s, i := maxStreams, maxIgnored
+	maxStreams, maxIgnored = streams, ignored
+	return func() { maxStreams, maxIgnored = s, i }
+}
+
+// MaxUnsent is how much may wait before requests are held back.
+const MaxUnsent = maxUnsent
