@@ -21,14 +21,15 @@ import (
 	"time"
 
 	"github.com/httpsys/httpsys"
+	"github.com/httpsys/httpsys/internal/certs/clientcert"
 	"github.com/httpsys/httpsys/internal/tlsio"
 )
 
 // fixedBinding shows one certificate to everybody.
 type fixedBinding struct{ config *tls.Config }
 
-func (b fixedBinding) Config() *tls.Config                                  { return b.config }
-func (b fixedBinding) Established(*tls.ConnectionState, func(func())) error { return nil }
+func (b fixedBinding) Config() *tls.Config                                               { return b.config }
+func (b fixedBinding) Established(*tls.ConnectionState, func(func())) *clientcert.Result { return nil }
 
 func testCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
