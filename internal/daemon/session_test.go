@@ -330,7 +330,7 @@ func TestLastWorkerDies(t *testing.T) {
 		if got := successor.RegisterWith(channel.RegisterParams{URL: reg.URL, Queue: "q"}); got.ID == reg.ID {
 			t.Errorf("the registration has the number of the one before")
 		}
-		successor.Serve(func(r *testkit.Request) { r.Respond(200, nil, "served") })
+		successor.ServeRequests(func(r *testkit.Request) { r.Respond(200, nil, "served") })
 		for _, c := range clients {
 			if got := c.WantStatus(200).Body; got != "served" {
 				t.Errorf("got %q", got)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -37,7 +36,7 @@ func (f Frame) String() string {
 
 // Connect opens a connection on which nothing was said.
 func (d *Daemon) Connect() *Conn {
-	d.t.Helper()
+	d.t.now().Helper()
 	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: d.Socket, Net: "unix"})
 	if err != nil {
 		d.t.Fatal(err)
@@ -47,12 +46,12 @@ func (d *Daemon) Connect() *Conn {
 
 // AppConn is Connect as a user.
 func (d *Daemon) AppConn(u *User) *Conn {
-	d.t.Helper()
+	d.t.now().Helper()
 	return d.connectAs(u)
 }
 
 // NewConn is a connection to a part of the daemon that a test runs by itself.
-func NewConn(t testing.TB, c *net.UnixConn) *Conn { return &Conn{t: &current{t}, c: c} }
+func NewConn(t testing.TB, c *net.UnixConn) *Conn { return &Conn{t: &current{tb: t}, c: c} }
 
 func (d *Daemon) conn(c *net.UnixConn) *Conn {
 	conn := &Conn{t: d.t, c: c}
@@ -62,7 +61,7 @@ func (d *Daemon) conn(c *net.UnixConn) *Conn {
 
 // Send sends bytes, usually frames, in one write.
 func (c *Conn) Send(parts ...[]byte) {
-	c.t.Helper()
+	c.t.now().Helper()
 	if err := c.TrySend(parts...); err != nil {
 		c.t.Fatalf("send to the daemon: %v", err)
 	}
@@ -81,7 +80,7 @@ func (c *Conn) TrySend(parts ...[]byte) error {
 
 // SendFiles sends bytes; the descriptors go with the first of them.
 func (c *Conn) SendFiles(b []byte, fds ...int) {
-	c.t.Helper()
+	c.t.now().Helper()
 	if err := c.TrySendFiles(b, fds...); err != nil {
 		c.t.Fatalf("send descriptors to the daemon: %v", err)
 	}
@@ -123,7 +122,7 @@ func (c *Conn) TryNext() (Frame, error) {
 
 // Next returns the next frame.
 func (c *Conn) Next() Frame {
-	c.t.Helper()
+	c.t.now().Helper()
 	f, err := c.TryNext()
 	if err != nil {
 		c.t.Fatalf("waited for a frame: %v", err)
@@ -133,7 +132,7 @@ func (c *Conn) Next() Frame {
 
 // Want expects a frame of a type as the next one.
 func (c *Conn) Want(t channel.Type) Frame {
-	c.t.Helper()
+	c.t.now().Helper()
 	f := c.Next()
 	if f.Type != t {
 		c.t.Fatalf("got %v; want %v", f, t)
@@ -143,7 +142,7 @@ func (c *Conn) Want(t channel.Type) Frame {
 
 // WantEnd expects that the daemon closes and says nothing before.
 func (c *Conn) WantEnd() {
-	c.t.Helper()
+	c.t.now().Helper()
 	switch f, err := c.TryNext(); {
 	case err == nil:
 		c.t.Fatalf("got %v; want the end of the connection", f)
@@ -154,7 +153,7 @@ func (c *Conn) WantEnd() {
 
 // Ended waits until the daemon closes, and returns what it said before.
 func (c *Conn) Ended() []Frame {
-	c.t.Helper()
+	c.t.now().Helper()
 	var frames []Frame
 	for {
 		f, err := c.TryNext()
@@ -170,7 +169,7 @@ func (c *Conn) Ended() []Frame {
 
 // Refused expects that the daemon closes with an error as its last word.
 func (c *Conn) Refused(code channel.Code) string {
-	c.t.Helper()
+	c.t.now().Helper()
 	frames := c.Ended()
 	if len(frames) == 0 {
 		c.t.Fatalf("the daemon closed without a word; want the error %s", code)
@@ -194,7 +193,7 @@ func (c *Conn) Close() { c.c.Close() }
 
 // Hello says hello and expects a welcome.
 func (c *Conn) Hello(m channel.HelloMessage, fds ...int) channel.WelcomeMessage {
-	c.t.Helper()
+	c.t.now().Helper()
 	c.SayHello(m, fds...)
 	f := c.Next()
 	var w channel.WelcomeMessage
@@ -209,7 +208,7 @@ func (c *Conn) Hello(m channel.HelloMessage, fds ...int) channel.WelcomeMessage 
 
 // SayHello says hello.
 func (c *Conn) SayHello(m channel.HelloMessage, fds ...int) {
-	c.t.Helper()
+	c.t.now().Helper()
 	if m.Protocol == 0 {
 		m.Protocol = channel.Version
 	}
@@ -252,7 +251,7 @@ type Loop struct {
 
 // App starts an application that ends with the test.
 func (d *Daemon) App(opt AppOptions) *App {
-	d.t.Helper()
+	d.t.now().Helper()
 	a := &App{d: d, opt: opt, Conn: d.connectAs(opt.User)}
 	a.Welcome = a.Hello(channel.HelloMessage{Role: channel.RoleSession, Program: opt.Program})
 	if opt.NoLoops {
@@ -266,7 +265,7 @@ func (d *Daemon) App(opt AppOptions) *App {
 
 // OpenLoop opens a loop connection.
 func (a *App) OpenLoop(i int) *Loop {
-	a.t.Helper()
+	a.t.now().Helper()
 	l := &Loop{Conn: a.d.connectAs(a.opt.User), Index: i, memory: -1}
 	hello := channel.HelloMessage{
 		Role: channel.RoleLoop, Session: a.Welcome.Session, Loop: i, Window: a.opt.Window, Credit: uint32(a.opt.Credit),
@@ -296,7 +295,7 @@ func (l *Loop) SetBegun(n uint64) { binary.LittleEndian.PutUint64(l.begun, n) }
 
 // Loop is the only loop connection.
 func (a *App) Loop() *Loop {
-	a.t.Helper()
+	a.t.now().Helper()
 	if len(a.Loops) != 1 {
 		a.t.Fatalf("the application has %d loops", len(a.Loops))
 	}
@@ -313,7 +312,7 @@ func (a *App) Close() {
 
 // Call calls a method of the session.
 func (a *App) Call(method string, params any) (json.RawMessage, *channel.Error) {
-	a.t.Helper()
+	a.t.now().Helper()
 	a.calls++
 	raw, err := json.Marshal(params)
 	if err != nil {
@@ -346,7 +345,7 @@ type Registration struct {
 
 // TryRegister registers a prefix, or says why not.
 func (a *App) TryRegister(p channel.RegisterParams) (*Registration, *channel.Error) {
-	a.t.Helper()
+	a.t.now().Helper()
 	raw, refusal := a.Call("register", p)
 	if refusal != nil {
 		return nil, refusal
@@ -369,13 +368,13 @@ func (a *App) TryRegister(p channel.RegisterParams) (*Registration, *channel.Err
 
 // Register registers a prefix with a private queue.
 func (a *App) Register(url string) *Registration {
-	a.t.Helper()
+	a.t.now().Helper()
 	return a.RegisterWith(channel.RegisterParams{URL: url})
 }
 
 // RegisterWith registers a prefix.
 func (a *App) RegisterWith(p channel.RegisterParams) *Registration {
-	a.t.Helper()
+	a.t.now().Helper()
 	r, refusal := a.TryRegister(p)
 	if refusal != nil {
 		a.t.Fatalf("register %s: %s: %s", p.URL, refusal.Code, refusal.Message)
@@ -385,7 +384,7 @@ func (a *App) RegisterWith(p channel.RegisterParams) *Registration {
 
 // Unregister gives a registration up.
 func (a *App) Unregister(r *Registration) {
-	a.t.Helper()
+	a.t.now().Helper()
 	if _, refusal := a.Call("unregister", channel.UnregisterParams{ID: r.ID}); refusal != nil {
 		a.t.Fatalf("unregister %s: %s: %s", r.URL, refusal.Code, refusal.Message)
 	}
@@ -393,28 +392,38 @@ func (a *App) Unregister(r *Registration) {
 
 // Request expects a REQUEST on the only loop.
 func (a *App) Request() *Request {
-	a.t.Helper()
+	a.t.now().Helper()
 	return a.Loop().Request()
 }
 
-// Serve answers requests on all loops with handle, until the application is
-// closed. handle runs on one goroutine a loop.
-func (a *App) Serve(handle func(*Request)) {
+// Serve gives every frame that comes on any loop to handle, until the
+// application is closed. handle runs on one goroutine a loop.
+func (a *App) Serve(handle func(*Loop, Frame)) {
 	for _, l := range a.Loops {
 		go func() {
 			for {
-				l.c.SetReadDeadline(time.Time{})
 				f, err := l.TryNext()
-				if err != nil {
-					if !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
-						l.t.Errorf("an application lost its channel: %v", err)
-					}
+				switch {
+				case err == nil:
+					handle(l, f)
+				case errors.Is(err, os.ErrDeadlineExceeded):
+				case errors.Is(err, net.ErrClosed):
 					return
-				}
-				if f.Type == channel.Request {
-					handle(l.Parse(f))
+				default:
+					l.t.Errorf("an application lost its channel: %v", err)
+					return
 				}
 			}
 		}()
 	}
+}
+
+// ServeRequests answers every request, whose body it does not wait for, with
+// answer.
+func (a *App) ServeRequests(answer func(*Request)) {
+	a.Serve(func(l *Loop, f Frame) {
+		if f.Type == channel.Request {
+			answer(l.Parse(f))
+		}
+	})
 }

@@ -25,13 +25,13 @@ type Client struct {
 
 // Dial connects to the port of a registration.
 func (d *Daemon) Dial(r *Registration) *Client {
-	d.t.Helper()
+	d.t.now().Helper()
 	return d.DialAddr(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), r.Port).String())
 }
 
 // DialAddr connects to an address.
 func (d *Daemon) DialAddr(addr string) *Client {
-	d.t.Helper()
+	d.t.now().Helper()
 	c, err := TryDial(addr)
 	if err != nil {
 		d.t.Fatal(err)
@@ -56,7 +56,7 @@ func (d *Daemon) Client(c *net.TCPConn) *Client {
 
 // Send sends bytes in one write.
 func (c *Client) Send(s string) {
-	c.t.Helper()
+	c.t.now().Helper()
 	if err := c.TrySend(s); err != nil {
 		c.t.Fatalf("send to the server: %v", err)
 	}
@@ -71,7 +71,7 @@ func (c *Client) TrySend(s string) error {
 
 // Get sends a GET request.
 func (c *Client) Get(target string) {
-	c.t.Helper()
+	c.t.now().Helper()
 	c.Send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
@@ -85,7 +85,7 @@ func Undated(s string) string { return dates.ReplaceAllString(s, "Date: *\r") }
 
 // Want expects exactly these bytes next; "Date: *" stands for any date.
 func (c *Client) Want(want string) {
-	c.t.Helper()
+	c.t.now().Helper()
 	n := len(want) + strings.Count(want, "Date: *\r\n")*(len(now)-1)
 	got := make([]byte, n)
 	c.c.SetReadDeadline(time.Now().Add(Patience))
@@ -105,7 +105,7 @@ func quote(s string) string {
 
 // WantBytes expects n bytes of any kind next, and returns them.
 func (c *Client) WantBytes(n int) string {
-	c.t.Helper()
+	c.t.now().Helper()
 	b := make([]byte, n)
 	c.c.SetReadDeadline(time.Now().Add(Patience))
 	if k, err := io.ReadFull(c.r, b); err != nil {
@@ -144,7 +144,7 @@ func (c *Client) TryResponse() (*Answer, error) {
 
 // Response reads a response to a request that was not HEAD.
 func (c *Client) Response() *Answer {
-	c.t.Helper()
+	c.t.now().Helper()
 	r, err := c.TryResponse()
 	if err != nil {
 		c.t.Fatalf("waited for a response: %v", err)
@@ -154,7 +154,7 @@ func (c *Client) Response() *Answer {
 
 // WantStatus reads a response and checks its status.
 func (c *Client) WantStatus(want int) *Answer {
-	c.t.Helper()
+	c.t.now().Helper()
 	r := c.Response()
 	if r.Status != want {
 		c.t.Fatalf("got %s\n%s; want status %d", r.Head, r.Body, want)
@@ -266,7 +266,7 @@ func (c *Client) end() (string, error) {
 
 // WantEOF expects an orderly end of the connection, and nothing before it.
 func (c *Client) WantEOF() {
-	c.t.Helper()
+	c.t.now().Helper()
 	if s, err := c.end(); err != nil || s != "" {
 		c.t.Fatalf("got %s and %v; want the end of the connection", quote(s), err)
 	}
@@ -274,7 +274,7 @@ func (c *Client) WantEOF() {
 
 // WantReset expects a reset. It returns what came before it.
 func (c *Client) WantReset() string {
-	c.t.Helper()
+	c.t.now().Helper()
 	s, err := c.end()
 	if !errors.Is(err, unix.ECONNRESET) {
 		c.t.Fatalf("got %s and %v; want a reset", quote(s), err)
@@ -285,7 +285,7 @@ func (c *Client) WantReset() string {
 // WantEnd expects the end of the connection, orderly or not. It returns what
 // came before it.
 func (c *Client) WantEnd() string {
-	c.t.Helper()
+	c.t.now().Helper()
 	s, err := c.end()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.t.Fatalf("the server did not close the connection after %s", quote(s))
@@ -295,7 +295,7 @@ func (c *Client) WantEnd() string {
 
 // CloseWrite ends the sending side.
 func (c *Client) CloseWrite() {
-	c.t.Helper()
+	c.t.now().Helper()
 	if err := c.c.CloseWrite(); err != nil {
 		c.t.Fatal(err)
 	}

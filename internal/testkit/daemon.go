@@ -52,7 +52,7 @@ func Start(t testing.TB, opt Options) *Daemon {
 		opt.Drain = 5 * time.Second
 	}
 	dir := Dir(t)
-	d := &Daemon{t: &current{t}, Socket: filepath.Join(dir, "s"), Data: filepath.Join(dir, "data"), busy: opt.Busy}
+	d := &Daemon{t: &current{tb: t}, Socket: filepath.Join(dir, "s"), Data: filepath.Join(dir, "data"), busy: opt.Busy}
 	if opt.Config != "" {
 		if err := os.MkdirAll(d.Data, 0o700); err != nil {
 			t.Fatal(err)
@@ -82,17 +82,52 @@ func Start(t testing.TB, opt Options) *Daemon {
 }
 
 // current is the test that runs now: the one that started the daemon, or a
-// subtest of it.
-type current struct{ testing.TB }
+// subtest of it. Goroutines of the kit may fail it, too.
+type current struct {
+	mu sync.Mutex
+	tb testing.TB
+}
+
+func (c *current) now() testing.TB {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tb
+}
+
+func (c *current) set(tb testing.TB) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tb = tb
+}
+
+func (c *current) Fatalf(format string, args ...any) {
+	tb := c.now()
+	tb.Helper()
+	tb.Fatalf(format, args...)
+}
+
+func (c *current) Fatal(args ...any) {
+	tb := c.now()
+	tb.Helper()
+	tb.Fatal(args...)
+}
+
+func (c *current) Errorf(format string, args ...any) {
+	tb := c.now()
+	tb.Helper()
+	tb.Errorf(format, args...)
+}
+
+func (c *current) Cleanup(f func()) { c.now().Cleanup(f) }
 
 // Run runs a subtest with the same daemon and applications: their verbs fail
 // the subtest, and what it makes ends with it.
 func (d *Daemon) Run(name string, f func(t *testing.T)) {
-	d.t.Helper()
-	outer := d.t.TB
+	outer := d.t.now()
+	outer.Helper()
 	outer.(*testing.T).Run(name, func(t *testing.T) {
-		d.t.TB = t
-		t.Cleanup(func() { d.t.TB = outer })
+		d.t.set(t)
+		t.Cleanup(func() { d.t.set(outer) })
 		f(t)
 	})
 }
@@ -114,7 +149,7 @@ func Dir(t testing.TB) string {
 
 // State is a snapshot of the service.
 func (d *Daemon) State() *control.State {
-	d.t.Helper()
+	d.t.now().Helper()
 	st, err := d.ServiceState()
 	if err != nil {
 		d.t.Fatal(err)
@@ -124,7 +159,7 @@ func (d *Daemon) State() *control.State {
 
 // Wait waits until the state of the service is as the test wants it.
 func (d *Daemon) Wait(what string, holds func(*control.State) bool) *control.State {
-	d.t.Helper()
+	d.t.now().Helper()
 	for end := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
 		st := d.State()
 		if holds(st) {
@@ -139,7 +174,7 @@ func (d *Daemon) Wait(what string, holds func(*control.State) bool) *control.Sta
 // Queue waits until the queue, or the only one if name is "", is as the test
 // wants it.
 func (d *Daemon) Queue(name, what string, holds func(control.Queue) bool) {
-	d.t.Helper()
+	d.t.now().Helper()
 	d.Wait(what, func(st *control.State) bool {
 		for _, q := range st.Queues {
 			if (name == "" || q.Name == name) && holds(q) {
@@ -152,24 +187,24 @@ func (d *Daemon) Queue(name, what string, holds func(control.Queue) bool) {
 
 // Waiting waits until n requests wait in the only queue.
 func (d *Daemon) Waiting(n int) {
-	d.t.Helper()
+	d.t.now().Helper()
 	d.Queue("", fmt.Sprintf("%d requests in the queue", n), func(q control.Queue) bool { return q.Length == n })
 }
 
 // Connections waits until n client connections are open.
 func (d *Daemon) Connections(n int) {
-	d.t.Helper()
+	d.t.now().Helper()
 	d.eventually(fmt.Sprintf("%d client connections", n), func() bool { return d.Daemon.Connections() == n })
 }
 
 // Exchanges waits until n requests are not over.
 func (d *Daemon) Exchanges(n int) {
-	d.t.Helper()
+	d.t.now().Helper()
 	d.eventually(fmt.Sprintf("%d exchanges", n), func() bool { return d.Daemon.Exchanges() == n })
 }
 
 func (d *Daemon) eventually(what string, holds func() bool) {
-	d.t.Helper()
+	d.t.now().Helper()
 	for end := time.Now().Add(Patience); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			d.t.Fatalf("waited in vain for %s; the state is\n%s", what, text(d.State()))
@@ -179,7 +214,7 @@ func (d *Daemon) eventually(what string, holds func() bool) {
 
 // Rest waits until the daemon has come to rest: nothing and nobody is left.
 func (d *Daemon) Rest() {
-	d.t.Helper()
+	d.t.now().Helper()
 	if d.admin != nil {
 		d.admin.Close()
 		d.admin = nil
@@ -193,7 +228,7 @@ func (d *Daemon) Rest() {
 
 // Admin makes a call of administration.
 func (d *Daemon) Admin(method string, params any) {
-	d.t.Helper()
+	d.t.now().Helper()
 	if d.admin == nil {
 		d.admin = d.App(AppOptions{Program: "admin", NoLoops: true})
 	}

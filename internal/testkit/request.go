@@ -22,7 +22,7 @@ type Request struct {
 
 // Request expects a REQUEST as the next frame.
 func (l *Loop) Request() *Request {
-	l.t.Helper()
+	l.t.now().Helper()
 	f := l.Next()
 	if f.Type != channel.Request {
 		l.t.Fatalf("got %v; want REQUEST", f)
@@ -74,55 +74,55 @@ func (r *Request) Text() string {
 
 // Respond answers with one frame, and takes another request.
 func (r *Request) Respond(status int, fields []string, body string) {
-	r.t.Helper()
+	r.t.now().Helper()
 	r.Send(Response(r.Stream, END|CREDIT, status, fields, body))
 }
 
 // Start sends a head and the start of a body.
 func (r *Request) Start(status int, fields []string, body string) {
-	r.t.Helper()
+	r.t.now().Helper()
 	r.Send(Response(r.Stream, 0, status, fields, body))
 }
 
 // Data sends a piece of the body.
 func (r *Request) Data(body string) {
-	r.t.Helper()
+	r.t.now().Helper()
 	r.Send(Data(r.Stream, 0, body))
 }
 
 // Finish sends the last piece of the body, and takes another request.
 func (r *Request) Finish(body string) {
-	r.t.Helper()
+	r.t.now().Helper()
 	r.Send(Data(r.Stream, END|CREDIT, body))
 }
 
 // Trailers ends the body with trailers, and takes another request.
 func (r *Request) Trailers(fields ...string) {
-	r.t.Helper()
+	r.t.now().Helper()
 	r.Send(Trailers(r.Stream, CREDIT, fields...))
 }
 
 // Cancel ends the stream, and takes another request.
 func (r *Request) Cancel(value uint16) {
-	r.t.Helper()
+	r.t.now().Helper()
 	r.Send(Cancel(r.Stream, CREDIT, value))
 }
 
 // Window takes n more bytes of the request body.
 func (r *Request) Window(n uint32) {
-	r.t.Helper()
+	r.t.now().Helper()
 	r.Send(Window(r.Stream, n))
 }
 
 // File sends a piece of a file.
 func (r *Request) File(f *os.File, flags channel.Flags, offset, length int64) {
-	r.t.Helper()
+	r.t.now().Helper()
 	r.SendFiles(File(r.Stream, flags, offset, length), int(f.Fd()))
 }
 
 // Next returns the next frame, which must be for this request.
 func (r *Request) Next() Frame {
-	r.t.Helper()
+	r.t.now().Helper()
 	f := r.Loop.Next()
 	if f.Stream != r.Stream {
 		r.t.Fatalf("got %v; want a frame for stream %d", f, r.Stream)
@@ -133,7 +133,7 @@ func (r *Request) Next() Frame {
 // WantBody expects exactly these bytes in DATA frames, and END with the last
 // of them if end.
 func (r *Request) WantBody(want string, end bool) {
-	r.t.Helper()
+	r.t.now().Helper()
 	var got []byte
 	for ended := false; len(got) < len(want) || end && !ended; {
 		f := r.Next()
@@ -153,7 +153,7 @@ func (r *Request) WantBody(want string, end bool) {
 
 // WantTrailers expects TRAILERS.
 func (r *Request) WantTrailers(want ...string) {
-	r.t.Helper()
+	r.t.now().Helper()
 	f := r.Next()
 	if f.Type != channel.Trailers {
 		r.t.Fatalf("got %v; want TRAILERS", f)
@@ -180,7 +180,7 @@ func (r *Request) WantTrailers(want ...string) {
 
 // WantCancel expects CANCEL with a reason.
 func (r *Request) WantCancel(reason uint16) {
-	r.t.Helper()
+	r.t.now().Helper()
 	if f := r.Next(); f.Type != channel.Cancel || f.Value != reason {
 		r.t.Fatalf("got %v; want CANCEL %d", f, reason)
 	}
@@ -188,7 +188,7 @@ func (r *Request) WantCancel(reason uint16) {
 
 // WantWindow expects WINDOW and returns its number.
 func (r *Request) WantWindow() int {
-	r.t.Helper()
+	r.t.now().Helper()
 	f := r.Next()
 	if f.Type != channel.Window {
 		r.t.Fatalf("got %v; want WINDOW", f)

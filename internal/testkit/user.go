@@ -27,7 +27,7 @@ func NeedUsers(t testing.TB) {
 
 // connectAs connects as a user.
 func (d *Daemon) connectAs(u *User) *Conn {
-	d.t.Helper()
+	d.t.now().Helper()
 	if u == nil {
 		return d.Connect()
 	}
