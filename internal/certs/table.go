@@ -1,0 +1,50 @@
+package certs
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// table is all bindings as they are looked up. It never changes.
+type table struct {
+	names  map[string]*Binding // NAME:PORT
+	below  map[string]*Binding // PARENT:PORT of *.PARENT:PORT
+	addrs  map[netip.AddrPort]*Binding
+	stores map[uint16]*store
+	none   *Binding // for clients that want what is not there
+}
+
+// find returns what a client gets that asks for name ("" if it asks for none)
+// on local. The order is that of HTTP.SYS: the name, the name with a wildcard
+// for its first label, the address, all addresses of its family, the central
+// store. An exact address does not come before a name.
+func (t *table) find(name string, local netip.AddrPort) *Binding {
+	if name != "" {
+		port := ":" + strconv.Itoa(int(local.Port()))
+		if b := t.names[name+port]; b != nil {
+			return b
+		}
+		if _, parent, ok := strings.Cut(name, "."); ok {
+			if b := t.below[parent+port]; b != nil {
+				return b
+			}
+		}
+	}
+	if b := t.addrs[local]; b != nil {
+		return b
+	}
+	all := netip.IPv4Unspecified()
+	if local.Addr().Is6() {
+		all = netip.IPv6Unspecified()
+	}
+	if b := t.addrs[netip.AddrPortFrom(all, local.Port())]; b != nil {
+		return b
+	}
+	if s := t.stores[local.Port()]; s != nil && name != "" {
+		if b := s.find(name); b != nil {
+			return b
+		}
+	}
+	return t.none
+}
