@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,6 +239,7 @@ type App struct {
 	Welcome channel.WelcomeMessage
 	Loops   []*Loop
 	calls   uint32
+	closed  atomic.Bool
 }
 
 // Loop is one loop connection of an application.
@@ -254,12 +256,12 @@ func (d *Daemon) App(opt AppOptions) *App {
 	d.t.now().Helper()
 	a := &App{d: d, opt: opt, Conn: d.connectAs(opt.User)}
 	a.Welcome = a.Hello(channel.HelloMessage{Role: channel.RoleSession, Program: opt.Program})
-	if opt.NoLoops {
-		return a
-	}
 	for i := range a.Welcome.Loops {
-		a.Loops = append(a.Loops, a.OpenLoop(i))
+		if !opt.NoLoops {
+			a.Loops = append(a.Loops, a.OpenLoop(i))
+		}
 	}
+	d.t.Cleanup(a.Close) // before those of its connections
 	return a
 }
 
@@ -304,6 +306,7 @@ func (a *App) Loop() *Loop {
 
 // Close ends the application as a process does that dies.
 func (a *App) Close() {
+	a.closed.Store(true)
 	a.Conn.Close()
 	for _, l := range a.Loops {
 		l.Close()
@@ -407,7 +410,7 @@ func (a *App) Serve(handle func(*Loop, Frame)) {
 				case err == nil:
 					handle(l, f)
 				case errors.Is(err, os.ErrDeadlineExceeded):
-				case errors.Is(err, net.ErrClosed):
+				case errors.Is(err, net.ErrClosed), a.closed.Load():
 					return
 				default:
 					l.t.Errorf("an application lost its channel: %v", err)
