@@ -90,6 +90,9 @@ func (c *http1) data(headBytes, body []byte, end bool) {
 		c.length -= int64(len(body))
 	case h1.FramingChunked:
 		if len(body) > 0 {
+			if headBytes == nil {
+				headBytes = c.s.scratch[:0]
+			}
 			headBytes = h1.AppendChunkHeader(headBytes, len(body))
 			tail = crlf
 		}

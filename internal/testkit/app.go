@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -429,4 +430,32 @@ func (a *App) ServeRequests(answer func(*Request)) {
 			answer(l.Parse(f))
 		}
 	})
+}
+
+// RawConn gives the socket up to a test that reads and writes it by itself,
+// waiting: it is a blocking descriptor from now on, closed with the connection.
+func (c *Conn) RawConn() int {
+	c.t.now().Helper()
+	return blocking(c.t, c.c)
+}
+
+// blocking returns the descriptor of a connection, without O_NONBLOCK but with
+// a limit to how long it waits.
+func blocking(t *current, c syscall.Conn) int {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fd int
+	raw.Control(func(n uintptr) {
+		fd = int(n)
+		err = unix.SetNonblock(fd, false)
+		tv := unix.Timeval{Sec: int64(Patience / time.Second)}
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv)
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
 }

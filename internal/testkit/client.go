@@ -316,3 +316,10 @@ func (c *Client) LocalAddr() string { return c.c.LocalAddr().String() }
 // SetReadBuffer makes the kernel hold few bytes for a client that does not
 // read.
 func (c *Client) SetReadBuffer(n int) { c.c.SetReadBuffer(n) }
+
+// RawConn gives the socket up to a test that reads and writes it by itself,
+// waiting.
+func (c *Client) RawConn() int {
+	c.t.now().Helper()
+	return blocking(c.t, c.c)
+}
