@@ -20,7 +20,9 @@ func TestSmuggling(t *testing.T) {
 	const innocent = "GET /innocent HTTP/1.1\r\nHost: a\r\n\r\n"
 	n := fmt.Sprint(len(hidden))
 	chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden)
-	post := func(fields, rest string) string { return "POST /first HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n" + rest }
+	post := func(fields, rest string) string {
+		return "POST /first HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n" + rest
+	}
 	d := testkit.Start(t, testkit.Options{})
 	app := d.App(testkit.AppOptions{Credit: 10})
 	reg := app.Register("http://+:0/")
