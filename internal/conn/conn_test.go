@@ -252,11 +252,11 @@ func TestLingering(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	// A client that closes in turn is closed at once.
-	c = r.dial()
-	fmt.Fprint(c, "rubbish\r\n\r\n")
-	io.ReadAll(c)
+	quick := r.dial()
+	fmt.Fprint(quick, "rubbish\r\n\r\n")
+	io.ReadAll(quick)
 	start = time.Now()
-	c.Close()
+	quick.Close()
 	r.wantNoConnections()
 	if took := time.Since(start); took > time.Duration(lingerTime)*time.Millisecond/2 {
 		t.Errorf("it took %v", took)

@@ -31,6 +31,12 @@ func (c *http1) wants() bool {
 // body that is not read yet may still be complete, but a request that waits is
 // dropped all the same: nobody may be there any more, and we would not find out.
 func (c *http1) clientDone() {
+	if c.state == opaque && c.x != nil {
+		if !c.readable && len(c.in) == 0 {
+			c.eof() // it came before the application left HTTP
+		}
+		return
+	}
 	if c.heard || c.x == nil || c.state != wait && (c.state != content || c.x.Assigned()) {
 		return
 	}

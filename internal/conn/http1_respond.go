@@ -200,9 +200,6 @@ func (c *http1) Opaque(r *message.Response) {
 	// exchange was told of that concerned the request, not these bytes.
 	c.heard = false
 	c.resume()
-	if c.state == opaque && c.peerClosed && !c.readable && len(c.in) == 0 && !c.closed {
-		c.eof()
-	}
 }
 
 // Close implements exchange.Client. A client that has not closed its side may
