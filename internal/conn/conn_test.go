@@ -191,41 +191,44 @@ func (r *rig) wantNoConnections() {
 	}
 }
 
-// A client that reads, however it does that, is not cut; and the rate can be
-// off.
+// The rate is kept to the byte.
 func TestMinSendRateIsKept(t *testing.T) {
-	const size = 8 << 20
-	for _, tc := range []struct {
-		name string
-		rate int64
-		read bool
-	}{{"enough", 1000, true}, {"off", 0, false}} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := newRig(t, exchange.Override{MinSendRate: &tc.rate})
-			r.take = func(x *exchange.Exchange) { x.Respond(ok(), make([]byte, size), true) }
-			c := r.dial()
-			c.SetReadBuffer(64 << 10)
-			fmt.Fprint(c, get)
-			clock := time.After(3 * time.Duration(sendPeriod) * time.Millisecond)
-			n := 0
-			for wait := true; wait; {
-				select {
-				case <-clock:
-					wait = false
-				case <-time.After(10 * time.Millisecond):
-					if tc.read {
-						k, err := c.Read(make([]byte, 50_000))
-						if n += k; err != nil {
-							t.Fatal(err)
-						}
-					}
-				}
+	rate := int64(1000)
+	r := newRig(t, exchange.Override{MinSendRate: &rate})
+	r.take = func(x *exchange.Exchange) { x.Respond(ok(), make([]byte, 8<<20), true) }
+	c := r.dial()
+	c.SetReadBuffer(64 << 10)
+	fmt.Fprint(c, get)
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil { // the response is on its way
+		t.Fatal(err)
+	}
+	r.loop.Call(func() {
+		enough := rate * sendPeriod / 1000
+		r.server.each(func(c *Conn) {
+			c.http1.waits, c.mark = forSend, c.sent-enough
+			if c.http1.expire(); c.closed {
+				t.Error("a client that took just enough was cut")
 			}
-			rest, err := io.ReadAll(io.LimitReader(c, int64(size-n)))
-			if err != nil || len(rest) < size-n {
-				t.Errorf("got %d of %d bytes, and %v", n+len(rest), size, err)
+			c.http1.waits, c.mark = forSend, c.sent-enough+1
+			if c.http1.expire(); !c.closed {
+				t.Error("a client that took a byte less was not cut")
 			}
 		})
+	})
+	r.wantNoConnections()
+}
+
+// Without a minimum send rate a client may stand still for as long as it likes.
+func TestMinSendRateOff(t *testing.T) {
+	const size = 8 << 20
+	off := int64(0)
+	r := newRig(t, exchange.Override{MinSendRate: &off})
+	r.take = func(x *exchange.Exchange) { x.Respond(ok(), make([]byte, size), true) }
+	c := r.dial()
+	fmt.Fprint(c, get)
+	<-time.After(3 * time.Duration(sendPeriod) * time.Millisecond)
+	if got, err := io.ReadAll(io.LimitReader(c, size)); err != nil || len(got) < size {
+		t.Errorf("got %d of %d bytes, and %v", len(got), size, err)
 	}
 }
 
