@@ -70,6 +70,11 @@ function open() {
 
 // register binds a prefix; it resolves with the daemon's answer.
 async function register(registration) {
+  // Within one queue the daemon lets a prefix be registered twice, so that
+  // processes can share it; two servers of one process cannot.
+  for (const r of registrations) {
+    if (r.url.toLowerCase() === registration.url.toLowerCase()) throw taken();
+  }
   registrations.add(registration);
   updateRef();
   try {
@@ -80,6 +85,10 @@ async function register(registration) {
     closeIfUnused();
     throw err;
   }
+}
+
+function taken() {
+  return Object.assign(new Error('another server of this process listens there'), { daemonCode: 'already_exists' });
 }
 
 async function bind(s, registration) {
@@ -93,6 +102,8 @@ async function bind(s, registration) {
   binding++;
   try {
     result = await s.call('register', params);
+    const other = byId.get(result.id); // the same prefix in another spelling
+    if (other !== undefined && other !== registration && registrations.has(other)) throw taken();
     registration.id = result.id;
     registration.session = s;
     byId.set(result.id, registration);

@@ -168,6 +168,8 @@ class HttpExchange extends Exchange {
         error: socket.listeners('error')[0],
         timeout: socket.listeners('timeout')[0],
         end: socket.listeners('end')[1],
+        resume: socket.listeners('resume')[0],
+        pause: socket.listeners('pause')[0],
       };
     }
     return socket;
@@ -245,6 +247,7 @@ class HttpExchange extends Exchange {
   // body: the daemon frames by itself. The class writes size, line end, data and
   // line end with calls of their own, and that is all that is understood here.
   writeChunked(data, encoding, callback) {
+    if (data.length === 0) return this.body('', 'latin1', callback);
     switch (this.chunk) {
       case SIZE:
         if (typeof data !== 'string') break;
@@ -283,7 +286,7 @@ class HttpExchange extends Exchange {
     if (!this.headSent || this.raw || this.upgraded) return;
     if (this.trailerText) {
       this.endWithTrailers(trailerList(this.trailerText));
-    } else if (this.complete || !this.req._consuming || this.req.destroyed) {
+    } else if (this.complete || !isRead(this.req)) {
       this.end();
     } else {
       return; // the program goes on reading the body: bodyEnd ends the stream
@@ -428,6 +431,12 @@ function dropBody(req) {
   if (req.destroyed) return;
   req.complete = true;
   req.push(null);
+}
+
+// isRead says whether the program reads the body, or is about to.
+function isRead(req) {
+  const { resumeScheduled, readableListening } = req._readableState;
+  return !req.destroyed && !req._dumped && (req._consuming || resumeScheduled || readableListening);
 }
 
 function drain(socket) {
