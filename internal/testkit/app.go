@@ -459,3 +459,12 @@ func blocking(t *current, c syscall.Conn) int {
 	}
 	return fd
 }
+
+// Pending says whether Next would return at once.
+func (c *Conn) Pending() bool {
+	if len(c.buf) < channel.HeaderSize {
+		return false
+	}
+	h, err := channel.ParseHeader(c.buf)
+	return err != nil || len(c.buf) >= channel.HeaderSize+int(h.Length)
+}

@@ -54,6 +54,11 @@ func (d *Daemon) Client(c *net.TCPConn) *Client {
 	return &Client{t: d.t, c: c, r: bufio.NewReaderSize(c, 64<<10)}
 }
 
+// FreeClient makes a client of a connection that the test closes by itself.
+func (d *Daemon) FreeClient(c *net.TCPConn) *Client {
+	return &Client{t: d.t, c: c, r: bufio.NewReaderSize(c, 64<<10)}
+}
+
 // Send sends bytes in one write.
 func (c *Client) Send(s string) {
 	c.t.now().Helper()
@@ -137,9 +142,20 @@ func (r *Answer) Field(name string) string {
 }
 
 // TryResponse reads a response to a request that was not HEAD.
-func (c *Client) TryResponse() (*Answer, error) {
+func (c *Client) TryResponse() (*Answer, error) { return c.TryResponseTo("GET") }
+
+// TryResponseTo reads a response to a request with this method.
+func (c *Client) TryResponseTo(method string) (*Answer, error) {
 	c.c.SetReadDeadline(time.Now().Add(Patience))
-	return readResponse(c.r)
+	return readResponse(c.r, method == "HEAD")
+}
+
+// TryBytes reads n bytes.
+func (c *Client) TryBytes(n int) ([]byte, error) {
+	b := make([]byte, n)
+	c.c.SetReadDeadline(time.Now().Add(Patience))
+	k, err := io.ReadFull(c.r, b)
+	return b[:k], err
 }
 
 // Response reads a response to a request that was not HEAD.
@@ -162,21 +178,21 @@ func (c *Client) WantStatus(want int) *Answer {
 	return r
 }
 
-func readResponse(br *bufio.Reader) (*Answer, error) {
+func readResponse(br *bufio.Reader, head bool) (*Answer, error) {
 	r := &Answer{Length: -1}
-	var head strings.Builder
+	var text strings.Builder
 	for {
 		line, err := br.ReadString('\n')
 		if err != nil {
-			if head.Len() == 0 && line == "" {
+			if text.Len() == 0 && line == "" {
 				return nil, err
 			}
-			return nil, fmt.Errorf("in the head %s: %w", quote(head.String()+line), err)
+			return nil, fmt.Errorf("in the head %s: %w", quote(text.String()+line), err)
 		}
 		if line == "\r\n" {
 			break
 		}
-		head.WriteString(line)
+		text.WriteString(line)
 		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), ": ")
 		switch strings.ToLower(name) {
 		case "content-length":
@@ -189,14 +205,14 @@ func readResponse(br *bufio.Reader) (*Answer, error) {
 			r.Close = value == "close"
 		}
 	}
-	r.Head = Undated(head.String())
+	r.Head = Undated(text.String())
 	if _, err := fmt.Sscanf(r.Head, "HTTP/1.1 %d", &r.Status); err != nil {
 		return nil, fmt.Errorf("status line of %s: %w", quote(r.Head), err)
 	}
 	var body []byte
 	var err error
 	switch {
-	case r.Status < 200 || r.Status == 204 || r.Status == 304:
+	case head || r.Status < 200 || r.Status == 204 || r.Status == 304:
 	case r.Chunked:
 		body, r.Trailer, err = readChunked(br)
 	case r.Length >= 0:
