@@ -29,6 +29,7 @@ var bans = []struct {
 		"log":                   "a core returns what it has to say",
 		module + "internal/sys": "a core sees bytes, not descriptors",
 	}},
+	{"h1", pure},
 	{"internal/prefix", pure},
 	{"internal/queue", pure},
 	{"internal/exchange", map[string]string{
@@ -107,7 +108,7 @@ func TestImports(t *testing.T) {
 
 // No clock is read where time is an argument.
 func TestClocks(t *testing.T) {
-	for _, folder := range []string{"internal/wire", "internal/prefix", "internal/queue", "internal/exchange"} {
+	for _, folder := range []string{"h1", "internal/wire", "internal/prefix", "internal/queue", "internal/exchange"} {
 		for file := range importsBelow(t, filepath.Join("..", folder), true) {
 			text, err := os.ReadFile(file)
 			if err != nil {
