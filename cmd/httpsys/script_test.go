@@ -26,6 +26,9 @@ import (
 //	as UID[:GID…] COMMAND…                    run a command as another user
 //	status N COMMAND…                         run a command that must exit with this status
 //	port NAME                                 $NAME is a port that nobody uses
+//	issue NAME HOST…                          make NAME.crt and NAME.key for these hosts; requests trust them from then on
+//	trust FILE                                requests trust this authority
+//	fails URL REGEXP                          make a request, which must fail with such an error
 //
 // Nothing sleeps: what takes time is waited for, with a deadline.
 func TestScripts(t *testing.T) {

@@ -1,24 +1,33 @@
 package main
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/httpsys/httpsys/internal/testkit/pki"
 )
 
 // machine is what a script has started.
 type machine struct {
 	processes map[string]*process
 	requests  map[string]*request
+	root      *pki.Cert // of issue
+	trusted   *x509.CertPool
 }
 
 type machineKey struct{}
@@ -56,6 +65,9 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"as":      asVerb,
 	"status":  positive(statusVerb, 2, 99),
 	"port":    positive(portVerb, 1, 1),
+	"issue":   positive(issueVerb, 2, 9),
+	"trust":   positive(trustVerb, 1, 1),
+	"fails":   positive(failsVerb, 2, 2),
 }
 
 // positive is a verb that knows no "!" and takes least to most arguments.
@@ -182,7 +194,7 @@ func releaseVerb(ts *testscript.TestScript, args []string) {
 }
 
 func getVerb(ts *testscript.TestScript, args []string) {
-	r := newRequest(args[1], args[2:])
+	r := newRequest(machineOf(ts).trusted, args[1], args[2:])
 	r.wait(ts, args[0])
 }
 
@@ -191,7 +203,7 @@ func startVerb(ts *testscript.TestScript, args []string) {
 	if m.requests[args[0]] != nil {
 		ts.Fatalf("there is a request %s already", args[0])
 	}
-	m.requests[args[0]] = newRequest(args[1], args[2:])
+	m.requests[args[0]] = newRequest(m.trusted, args[1], args[2:])
 }
 
 func finishVerb(ts *testscript.TestScript, args []string) {
@@ -263,4 +275,53 @@ func portVerb(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	ts.Check(l.Close())
 	ts.Setenv(args[0], port)
+}
+
+// issueTB lets a script use what is written for tests.
+type issueTB struct {
+	testing.TB
+	ts *testscript.TestScript
+}
+
+func (t issueTB) Helper()           {}
+func (t issueTB) Fatal(args ...any) { t.ts.Fatalf("%s", fmt.Sprint(args...)) }
+
+func issueVerb(ts *testscript.TestScript, args []string) {
+	m, t := machineOf(ts), issueTB{ts: ts}
+	if m.root == nil {
+		m.root = pki.Root(t, "Authority of the script")
+		m.trust(m.root.Certificate)
+	}
+	pki.Issue(t, m.root, args[1], pki.Names(args[1:]...)).Files(t, ts.MkAbs("."), args[0])
+}
+
+func trustVerb(ts *testscript.TestScript, args []string) {
+	text, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	block, _ := pem.Decode(text)
+	if block == nil {
+		ts.Fatalf("%s has no certificate", args[0])
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	ts.Check(err)
+	machineOf(ts).trust(c)
+}
+
+func (m *machine) trust(c *x509.Certificate) {
+	if m.trusted == nil {
+		m.trusted = x509.NewCertPool()
+	}
+	m.trusted.AddCert(c)
+}
+
+func failsVerb(ts *testscript.TestScript, args []string) {
+	r := newRequest(machineOf(ts).trusted, args[0], nil)
+	<-r.finished
+	r.cancel()
+	if r.err == nil {
+		ts.Fatalf("%s answers:\n%s", args[0], r.text)
+	}
+	if ok, err := regexp.MatchString(args[1], r.err.Error()); err != nil || !ok {
+		ts.Fatalf("%s: %v, want %s", args[0], r.err, args[1])
+	}
 }

@@ -8,6 +8,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
@@ -53,25 +55,45 @@ func run(ctx context.Context, bin string) error {
 		return err
 	}
 
-	base, err := freePort()
+	port, err := freePort("")
 	if err != nil {
 		return err
 	}
+	securePort, err := freePort(port)
+	if err != nil {
+		return err
+	}
+	// What an administrator does: programs know nothing of certificates.
+	bind := programs.command(filepath.Join(bin, "httpsys"), "--socket", socket, "add", "sslcert", "hostnameport=localhost:"+securePort, "selfsigned=yes")
+	if out, err := bind.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	authority := filepath.Join(dir, "data", "ca", "ca.pem")
+	client, err := clientTrusting(authority)
+	if err != nil {
+		return err
+	}
+	base, secure := "http://localhost:"+port+"/", "https://localhost:"+securePort+"/"
 	var urls []string
-	for _, name := range []string{"foo", "bar", "pull"} {
-		url := base + name + "/"
+	for _, program := range []struct{ name, url string }{
+		{"foo", base + "foo/"}, {"bar", base + "bar/"}, {"pull", base + "pull/"}, {"foo", secure + "foo/"},
+	} {
+		name, url := program.name, program.url
 		c := programs.command(filepath.Join(bin, name), url)
 		c.Env = append(os.Environ(), "HTTPSYS_SOCKET="+socket)
 		if err := programs.start(name, c, ""); err != nil {
 			return err
 		}
-		if err := ask(ctx, url); err != nil {
+		if err := ask(ctx, client, url); err != nil {
 			return err
 		}
 		urls = append(urls, url)
 	}
-	fmt.Println("\nThree programs share one port. Try:")
+	fmt.Println("\nThree programs share one port, and one has HTTPS and HTTP/2 without a key of its own. Try:")
 	for _, u := range urls {
+		if strings.HasPrefix(u, "https") {
+			u = "curl --cacert " + authority + " " + u
+		}
 		fmt.Println("   ", u)
 	}
 	fmt.Printf("\nThe daemon's view of it:\n    HTTPSYS_SOCKET=%s %s show servicestate\n\nRequests are shown as they come. Ctrl-C ends the demo.\n\n",
@@ -81,19 +103,36 @@ func run(ctx context.Context, bin string) error {
 	return nil
 }
 
-// freePort finds a port for all three. Whoever needs only one prefix asks the
-// daemon instead, with port 0.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		return "", err
+// freePort finds a port that several programs can share, and that is not taken
+// already. Whoever needs only one prefix asks the daemon instead, with port 0.
+func freePort(taken string) (string, error) {
+	for {
+		l, err := net.Listen("tcp", "localhost:0")
+		if err != nil {
+			return "", err
+		}
+		defer l.Close()
+		if port := fmt.Sprint(l.Addr().(*net.TCPAddr).Port); port != taken {
+			return port, nil
+		}
 	}
-	defer l.Close()
-	return fmt.Sprintf("http://localhost:%d/", l.Addr().(*net.TCPAddr).Port), nil
+}
+
+// clientTrusting is a client that trusts the authority of the demo's daemon.
+func clientTrusting(authority string) (*http.Client, error) {
+	pem, err := os.ReadFile(authority)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate", authority)
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}, nil
 }
 
 // ask sends the first request to a program, as soon as its prefix is there.
-func ask(ctx context.Context, url string) error {
+func ask(ctx context.Context, client *http.Client, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
@@ -101,7 +140,7 @@ func ask(ctx context.Context, url string) error {
 		if err != nil {
 			return err
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		if err == nil {
 			body, _ := io.ReadAll(resp.Body)
 			resp.Body.Close()

@@ -115,6 +115,9 @@ func (m *Manager) Check(c *config.SSLCert) (warnings []string, err error) {
 	return m.allWarnings(c, b, now), nil
 }
 
+// CA describes the authority of this machine; localca.ErrNone if there is none.
+func (m *Manager) CA() (localca.Info, error) { return m.opt.Authority.Info() }
+
 // Set replaces all bindings. Those that did not change keep what they have.
 // One that cannot be used refuses its clients until its files are put right.
 func (m *Manager) Set(all []config.SSLCert) {

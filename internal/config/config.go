@@ -1,8 +1,8 @@
 // Package config keeps what an administrator has set: the part of a daemon
 // that survives a restart.
 //
-// State is all of it: reservations of URL prefixes, timeouts, limits, and the
-// addresses to listen on. It holds only what differs from the defaults, so
+// State is all of it: reservations of URL prefixes, bindings of certificates,
+// timeouts, limits, and the addresses to listen on. It holds only what differs from the defaults, so
 // that a better default of a later version reaches everyone who never asked
 // for something else. Limits (the type) is the other view: every number that
 // is in force, for the parts of the daemon that obey them; State.Limits makes
@@ -39,6 +39,9 @@ type State struct {
 	Settings map[string]int64 `json:"settings,omitempty"`
 	// IPListen are the addresses to listen on. None: all of the machine.
 	IPListen []string `json:"iplisten,omitempty"`
+	// SSLCert are the bindings of certificates, in the order in which they were
+	// made.
+	SSLCert []SSLCert `json:"sslcert,omitempty"`
 }
 
 // URLACL reserves the namespace below a URL prefix for some users.
@@ -86,6 +89,9 @@ func (s *State) Clone() *State {
 	c := &State{Version: s.Version, IPListen: slices.Clone(s.IPListen)}
 	for _, a := range s.URLACL {
 		c.URLACL = append(c.URLACL, URLACL{URL: a.URL, Grants: slices.Clone(a.Grants)})
+	}
+	for _, b := range s.SSLCert {
+		c.SSLCert = append(c.SSLCert, b.Clone())
 	}
 	c.Timeouts = cloneMap(s.Timeouts)
 	c.Settings = cloneMap(s.Settings)
@@ -139,7 +145,7 @@ func (s *State) Check() error {
 		}
 		seen[a] = true
 	}
-	return nil
+	return checkSSLCerts(s.SSLCert)
 }
 
 // CheckGrants says what is wrong with the grants of one reservation.

@@ -41,7 +41,9 @@ var _ Store = (*File)(nil)
 
 // OpenFile opens the data folder dir, making it if need be, and locks it.
 func OpenFile(dir string) (*File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	// Others may pass, to files that are for everybody: the certificate of the
+	// machine's own authority. What is not for them has its own mode.
+	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, fmt.Errorf("data folder %s: %w (choose another with --data)", dir, cause(err))
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)

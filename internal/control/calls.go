@@ -1,6 +1,10 @@
 package control
 
-import "github.com/httpsys/httpsys/internal/config"
+import (
+	"github.com/httpsys/httpsys/internal/certs"
+	"github.com/httpsys/httpsys/internal/certs/localca"
+	"github.com/httpsys/httpsys/internal/config"
+)
 
 // The methods of administration.
 const (
@@ -20,6 +24,12 @@ const (
 	AddIPListen    = "add iplisten"
 	DeleteIPListen = "delete iplisten"
 	ShowIPListen   = "show iplisten"
+
+	AddSSLCert    = "add sslcert"
+	UpdateSSLCert = "update sslcert"
+	DeleteSSLCert = "delete sslcert"
+	ShowSSLCert   = "show sslcert"
+	ShowCA        = "show ca"
 
 	ShowServiceState = "show servicestate"
 	Dump             = "dump"
@@ -73,6 +83,31 @@ type IPListenParams struct {
 // IPListenResult answers "show iplisten".
 type IPListenResult struct {
 	IPListen []string `json:"iplisten"`
+}
+
+// SSLCertKey names a binding: with exactly one member, but for "show sslcert",
+// where none means all. The parameters of "add sslcert" and "update sslcert" are
+// a config.SSLCert.
+type SSLCertKey struct {
+	IPPort       string `json:"ipport,omitempty"`
+	HostnamePort string `json:"hostnameport,omitempty"`
+	CCS          string `json:"ccs,omitempty"`
+}
+
+// SSLCertChanged answers "add sslcert" and "update sslcert".
+type SSLCertChanged struct {
+	Warnings []string `json:"warnings,omitempty"` // it can be used, but clients may complain
+}
+
+// SSLCertResult answers "show sslcert", in the order in which the bindings were
+// made.
+type SSLCertResult struct {
+	SSLCert []certs.Info `json:"sslcert"`
+}
+
+// CAResult answers "show ca".
+type CAResult struct {
+	CA localca.Info `json:"ca"`
 }
 
 // DumpResult answers "dump".

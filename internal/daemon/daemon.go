@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/httpsys/httpsys/internal/accept"
+	"github.com/httpsys/httpsys/internal/certs"
 	"github.com/httpsys/httpsys/internal/config"
 	"github.com/httpsys/httpsys/internal/conn"
 	"github.com/httpsys/httpsys/internal/control/server"
@@ -52,8 +53,10 @@ type Daemon struct {
 	table   prefix.Table[*exchange.Registration, *server.Reservation]
 	ports   *accept.Ports
 	units   []*unit
-	tls     *tlsio.Server // nil: https prefixes cannot be registered
+	certs   *certs.Manager
+	tls     *tlsio.Server
 	socket  net.Listener
+	stop    context.CancelFunc // of what runs in the background
 
 	mu       sync.Mutex
 	sessions map[string]*session      // by token
@@ -147,12 +150,17 @@ func (d *Daemon) start() (err error) {
 	if d.socket, err = listenUnix(d.opt.Socket); err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	d.stop = stop
 	defer func() {
 		if err != nil {
 			d.socket.Close()
 			d.stopLoops()
+			d.stop()
+			d.wg.Wait()
 		}
 	}()
+	d.startTLS()
 	// A loop that waits in epoll leaves its processor to others, but only when
 	// the scheduler notices; control and handshakes must not wait for that.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), d.opt.Loops+1))
@@ -173,6 +181,7 @@ func (d *Daemon) start() (err error) {
 		return err
 	}
 	d.wg.Go(d.acceptSessions)
+	d.wg.Go(func() { d.certs.Run(ctx) })
 	return nil
 }
 

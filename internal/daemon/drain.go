@@ -48,6 +48,7 @@ func (d *Daemon) Shutdown() {
 	for _, s := range sessions {
 		s.finish(nil)
 	}
+	d.stop()
 	d.wg.Wait()
 	d.stopLoops()
 	d.store.Close()

@@ -36,9 +36,6 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 	if err != nil {
 		return nil, &channel.Error{Code: channel.InvalidParameter, Message: err.Error()}
 	}
-	if pre.Scheme == prefix.HTTPS && s.d.tls == nil {
-		return nil, &channel.Error{Code: channel.Unsupported, Message: fmt.Sprintf("%s: this daemon does not do https yet", pre)}
-	}
 	spec, cerr := queueSpec(p)
 	if cerr != nil {
 		return nil, cerr

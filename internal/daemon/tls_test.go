@@ -3,15 +3,11 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,54 +17,20 @@ import (
 	"time"
 
 	"github.com/httpsys/httpsys"
-	"github.com/httpsys/httpsys/internal/certs/clientcert"
-	"github.com/httpsys/httpsys/internal/tlsio"
+	"github.com/httpsys/httpsys/internal/config"
+	"github.com/httpsys/httpsys/internal/testkit/pki"
 )
-
-// fixedBinding shows one certificate to everybody.
-type fixedBinding struct{ config *tls.Config }
-
-func (b fixedBinding) Config() *tls.Config                                               { return b.config }
-func (b fixedBinding) Established(*tls.ConnectionState, func(func())) *clientcert.Result { return nil }
-
-func testCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
-}
 
 // The behaviour of plain connections, through TLS.
 func TestTLS(t *testing.T) {
-	cert, roots := testCertificate(t)
+	root := pki.Root(t, "Root")
+	roots := pki.Pool(root)
 	dir := t.TempDir()
 	d, err := Start(Options{Socket: filepath.Join(dir, "s"), Data: dir, Drain: time.Second, Log: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Shutdown()
-	binding := fixedBinding{&tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}}
-	d.tls = tlsio.NewServer(tlsio.NewPool(tlsio.Limits{}), func(*tls.ClientHelloInfo) tlsio.Binding { return binding })
-	for _, u := range d.units {
-		u.loop.Call(func() { u.conns.TLS = d.tls })
-	}
-
 	big := make([]byte, 5<<20)
 	rand.Read(big)
 	file := filepath.Join(dir, "file")
@@ -93,6 +55,8 @@ func TestTLS(t *testing.T) {
 	defer srv.Close()
 	<-srv.Registered()
 	url := srv.URLs()[0]
+	cert, key := pki.Issue(t, root, "localhost", pki.Names("localhost")).Files(t, dir, "localhost")
+	d.certs.Set([]config.SSLCert{{HostnamePort: strings.Trim(strings.TrimPrefix(url, "https://"), "/"), Certs: []config.CertFiles{{Cert: cert, Key: key}}}})
 
 	for _, c := range []struct {
 		version uint16

@@ -61,14 +61,14 @@ func parseArgs(spec *command, words []string) ([]arg, error) {
 }
 
 // cutTag splits tag=value. What stands before the first "=" of a value alone
-// (a URL) is not made of letters only.
+// (a URL) is not made of letters and digits only.
 func cutTag(word string) (name, value string, ok bool) {
 	name, value, ok = strings.Cut(word, "=")
 	if !ok || name == "" {
 		return "", "", false
 	}
-	for _, c := range []byte(name) {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+	for i, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9' || i == 0) {
 			return "", "", false
 		}
 	}
@@ -86,8 +86,13 @@ func (c *command) tag(name string) *tag {
 
 // instead explains tags that netsh has and we do not.
 func (c *command) instead(name string) string {
-	if strings.EqualFold(name, "sddl") {
+	switch strings.ToLower(name) {
+	case "sddl":
 		return " (rights are given to user= and group= here)"
+	case "certhash", "certstorename":
+		return " (certificates are files here: cert=FILE key=FILE)"
+	case "sslctlidentifier":
+		return " (the authorities of clients are a file here: sslctlstorename=FILE)"
 	}
 	return ""
 }

@@ -6,7 +6,7 @@
 // a table in commands.go, from which the cobra tree, the help, the completion and
 // docs/commands.md are all made. args.go reads tag=value arguments; the other
 // files are one object each, with its calls to the daemon and its output: urlacl.go,
-// numbers.go (timeouts and settings), iplisten.go, servicestate.go, dump.go.
+// numbers.go (timeouts and settings), iplisten.go, sslcert.go, servicestate.go, dump.go.
 //
 // Output goes to standard output, as text in netsh's shapes or with --json. An
 // error is one line on standard error that says what to do; the status is then 1,

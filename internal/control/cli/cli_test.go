@@ -23,8 +23,8 @@ const urlaclUsage = "usage: httpsys add urlacl url=URL [user=USER]… [listen=ye
 func TestUsageErrors(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"adds", `there is no command "adds": see httpsys help`},
-		{"add", "add what? One of urlacl, timeout, setting, iplisten: see httpsys help add"},
-		{"add queue", `there is no command "add queue": add takes urlacl, timeout, setting, iplisten`},
+		{"add", "add what? One of urlacl, timeout, setting, iplisten, sslcert: see httpsys help add"},
+		{"add queue", `there is no command "add queue": add takes urlacl, timeout, setting, iplisten, sslcert`},
 		{"help adds", `there is no command "adds": see httpsys help`},
 		{"help add queue", `there is no command "add queue": see httpsys help`},
 		{"show urlacl --xml", "unknown flag: --xml: see httpsys show urlacl --help"},
@@ -110,6 +110,16 @@ func TestCalls(t *testing.T) {
 		{"add iplisten ipaddress=127.0.0.1", "add iplisten", `{"ipaddress":"127.0.0.1"}`},
 		{"delete iplisten address=127.0.0.1", "delete iplisten", `{"ipaddress":"127.0.0.1"}`},
 		{"show iplisten", "show iplisten", ``},
+		{"add sslcert 0.0.0.0:443 cert=/a.pem key=/a.key CERT=/b.pem disableTLS12=ENABLE", "add sslcert",
+			`{"ipport":"0.0.0.0:443","certs":[{"cert":"/a.pem","key":"/a.key"},{"cert":"/b.pem"}],"disabletls12":true}`},
+		{"add sslcert hostnameport=a.example:443 selfsigned=yes clientcertnegotiation=enable verifyclientcertrevocation=disable usagecheck=disable", "add sslcert",
+			`{"hostnameport":"a.example:443","selfsigned":true,"clientcertnegotiation":true,"norevocationcheck":true,"nousagecheck":true}`},
+		{"add sslcert ccs=443 store=/a", "add sslcert", `{"ccs":"443","store":"/a"}`},
+		{"update sslcert ccs=0.0.0.0:443 store=/d/", "update sslcert", `{"ccs":"0.0.0.0:443","store":"/d"}`},
+		{"delete sslcert ccs=443", "delete sslcert", `{"ccs":"443"}`},
+		{"show sslcert", "show sslcert", `{}`},
+		{"show sslcert hostnameport=a.example:443", "show sslcert", `{"hostnameport":"a.example:443"}`},
+		{"show ca", "show ca", ``},
 		{"show servicestate", "show servicestate", ``},
 		{"show servicestate requestq no", "show servicestate", ``},
 		{"dump", "dump", ``},
@@ -233,14 +243,14 @@ func TestCompletion(t *testing.T) {
 		want string // the words, without their explanations
 	}{
 		{[]string{""}, "add completion delete dump help serve show update version"},
-		{[]string{"show", ""}, "iplisten servicestate setting timeout urlacl"},
+		{[]string{"show", ""}, "ca iplisten servicestate setting sslcert timeout urlacl"},
 		{[]string{"add", "urlacl", ""}, "url= user= listen= delegate= group="},
 		{[]string{"add", "urlacl", "url=http://+:80/", "user=alice", ""}, "user= listen= delegate= group="},
 		{[]string{"add", "urlacl", "listen="}, "listen=yes listen=no"},
 		{[]string{"add", "setting", "settingtype="},
 			"settingtype=maxfieldlength settingtype=maxrequestbytes settingtype=maxtargetlength settingtype=maxfields"},
 		{[]string{"show", "servicestate", "VIEW="}, "view=session view=requestq"},
-		{[]string{"help", "add", ""}, "iplisten setting timeout urlacl"},
+		{[]string{"help", "add", ""}, "iplisten setting sslcert timeout urlacl"},
 	}
 	for _, c := range tests {
 		stdout, _, _ := runCommand(append([]string{"__complete"}, c.args...)...)

@@ -65,7 +65,33 @@ var (
 		help: "which one: " + strings.Join(names(config.Settings), ", ")}
 	addressTag = tag{name: "ipaddress", alias: "address", value: "IP", required: true,
 		help: "an IPv4 or IPv6 address without a port; 0.0.0.0 and :: are all of a family"}
+
+	bindingTags = []tag{
+		{name: "ipport", value: "IP:PORT", help: "an address with a port, like 192.0.2.1:443; 0.0.0.0:443 and [::]:443 are all addresses of a family"},
+		{name: "hostnameport", value: "NAME:PORT", help: "a name that clients ask for (SNI), with a port; *.example.com:443 is for all names one label below"},
+		{name: "ccs", value: "PORT", help: "a central store: certificates for all names on a port, from a folder"},
+	}
+	sslcertTags = append(append([]tag{}, bindingTags...),
+		tag{name: "cert", value: "FILE", repeat: true, help: "certificate in PEM, followed by those that issued it; may be repeated, each time with another kind of key (ECDSA, RSA)"},
+		tag{name: "key", value: "FILE", repeat: true, help: "private key of the cert= before it, in PEM (default: in the same file)"},
+		tag{name: "store", value: "FOLDER", help: "for ccs=: NAME.pem, or NAME.crt and NAME.key; _.example.com.pem is for all names one label below"},
+		tag{name: "selfsigned", value: "yes|no", values: []string{"yes", "no"}, help: "yes: a certificate from the authority of this machine, for development"},
+		tag{name: "appid", value: "ID", help: "who made the binding: a GUID in braces, or a word; kept and shown"},
+		switchTag("clientcertnegotiation", "ask clients for a certificate; the application gets it, with a verdict (default disable)"),
+		tag{name: "sslctlstorename", value: "FILE", help: "the authorities in PEM whose client certificates are trusted (default: those of the system)"},
+		switchTag("verifyclientcertrevocation", "look whether a client's certificate was revoked, where crl= or ocsp= tell (default enable)"),
+		switchTag("usagecheck", "a client's certificate must be for clients (default enable)"),
+		tag{name: "crl", value: "FILE", repeat: true, help: "revocation lists, in PEM or DER; may be repeated"},
+		switchTag("ocsp", "ask the OCSP responders that client certificates name (default disable)"),
+		switchTag("disablehttp2", "HTTP/1.1 only (default disable)"),
+		switchTag("disabletls12", "TLS 1.3 only (default disable)"),
+		switchTag("disabletls13", "TLS 1.2 only (default disable)"),
+	)
 )
+
+func switchTag(name, help string) tag {
+	return tag{name: name, value: "enable|disable", values: []string{"enable", "disable"}, help: help}
+}
 
 // commands are all commands that talk to the daemon, in the order of the manual.
 var commands = []command{
@@ -168,6 +194,50 @@ if all prefixes of the port are for those.`,
 		verb: "show", object: "iplisten", json: true, run: (*run).showIPListen, rights: forAll,
 		short:    "Show the listen list",
 		examples: []string{"httpsys show iplisten"},
+	},
+	{
+		verb: "add", object: "sslcert", tags: sslcertTags, run: (*run).addSSLCert, rights: forAdmins,
+		short: "Bind a certificate to an address, to a name, or to all names on a port",
+		long: `A client that asks for a name gets the certificate of the first of these that there is: hostnameport= of the
+name, hostnameport= of the wildcard above it, ipport= of the address that it came to, ipport= of all addresses of the
+family, the file for the name in the folder of ccs=. Where there is none, or only one that cannot be used, the handshake
+fails with the alert unrecognized_name. Programs that register https:// prefixes need nothing of this: they hold no keys.
+
+Files are checked when they are bound, and looked at again every few seconds: what is changed holds for new connections,
+without a restart. A change that cannot be used leaves what was there before in force, and is logged and shown.`,
+		examples: []string{
+			"httpsys add sslcert ipport=0.0.0.0:443 cert=/etc/ssl/server.pem key=/etc/ssl/private/server.key",
+			"httpsys add sslcert hostnameport=www.example.com:443 cert=/etc/ssl/www.pem cert=/etc/ssl/www-rsa.pem",
+			"httpsys add sslcert ccs=443 store=/etc/ssl/hosts",
+			"httpsys add sslcert hostnameport=app.localhost:8443 selfsigned=yes",
+		},
+	},
+	{
+		verb: "update", object: "sslcert", tags: sslcertTags, run: (*run).updateSSLCert, rights: forAdmins,
+		short: "Replace a binding",
+		long: `What is not given has its default, as in add sslcert. Connections that exist keep the certificate that they have
+been shown; there is no moment without one.`,
+		examples: []string{"httpsys update sslcert ipport=0.0.0.0:443 cert=/etc/ssl/new.pem disabletls12=enable"},
+	},
+	{
+		verb: "delete", object: "sslcert", tags: bindingTags, run: (*run).deleteSSLCert, rights: forAdmins,
+		short:    "Delete a binding",
+		long:     `The files stay, and so do the connections that were made with it.`,
+		examples: []string{"httpsys delete sslcert ipport=0.0.0.0:443"},
+	},
+	{
+		verb: "show", object: "sslcert", tags: bindingTags, json: true, run: (*run).showSSLCert, rights: forAll,
+		short: "Show the bindings with their certificates",
+		long: `Warnings are about certificates that end soon, are not for the name that they are bound to, or that clients do not
+accept; an error says why a binding, or the latest change of its files, cannot be used.`,
+		examples: []string{"httpsys show sslcert", "httpsys show sslcert hostnameport=www.example.com:443"},
+	},
+	{
+		verb: "show", object: "ca", json: true, run: (*run).showCA, rights: forAll,
+		short: "Show the authority of this machine, and how to trust it",
+		long: `It is made by the first add sslcert with selfsigned=yes, is good for development only, and is trusted by nobody who
+was not told to. Its key stays in the data folder of the daemon.`,
+		examples: []string{"httpsys show ca"},
 	},
 	{
 		verb: "dump", json: true, run: (*run).dump, rights: forAll,

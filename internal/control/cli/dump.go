@@ -40,6 +40,9 @@ func dumpCommands(state *config.State) [][]string {
 	for _, a := range state.IPListen {
 		lines = append(lines, []string{"add", "iplisten", "ipaddress=" + a})
 	}
+	for _, c := range state.SSLCert {
+		lines = append(lines, append([]string{"add", "sslcert"}, control.SSLCertArgs(c)...))
+	}
 	return lines
 }
 

@@ -12,7 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/httpsys/httpsys/internal/certs"
+	"github.com/httpsys/httpsys/internal/certs/localca"
 	"github.com/httpsys/httpsys/internal/config"
 	"github.com/httpsys/httpsys/internal/control"
 	"github.com/httpsys/httpsys/internal/control/server"
@@ -28,6 +31,7 @@ type machine struct {
 	server *server.Server
 	table  prefix.Table[string, *server.Reservation]
 	state  *control.State
+	certs  exampleCerts
 
 	mu    sync.Mutex
 	calls []channel.CallMessage // in the order in which they came
@@ -39,6 +43,47 @@ func (m *machine) ServiceState() (*control.State, error) {
 }
 func (m *machine) Reservations() server.Reservations { return &m.table }
 func (m *machine) SetLimits(config.Limits)           {}
+func (m *machine) Certificates() server.Certificates { return &m.certs }
+
+// exampleCerts are bindings whose files exist nowhere.
+type exampleCerts struct{ bound []config.SSLCert }
+
+func (e *exampleCerts) Check(c *config.SSLCert) ([]string, error) { return nil, c.Check() }
+func (e *exampleCerts) Set(all []config.SSLCert)                  { e.bound = all }
+
+func (e *exampleCerts) Show() []certs.Info {
+	var all []certs.Info
+	from := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range e.bound {
+		i := certs.Info{SSLCert: c.Clone()}
+		for n := range max(1, len(c.Certs)) {
+			info := certs.CertInfo{
+				Subject: "CN=www.example.com", Names: []string{"www.example.com", "example.com"}, Issuer: "CN=R11,O=Let's Encrypt,C=US", Serial: "4f1d",
+				Key: []string{"ECDSA P-256", "RSA 2048"}[n], Fingerprint: strings.TrimSuffix(strings.Repeat("0A:", 32), ":"), Thumbprint: strings.Repeat("0a", 20),
+				NotBefore: from, NotAfter: from.AddDate(0, 3, 0), Chain: 2,
+			}
+			if n < len(c.Certs) {
+				info.Path = c.Certs[n].Cert
+			}
+			i.Certificates = append(i.Certificates, info)
+		}
+		if len(c.Certs) == 1 {
+			i.Certificates[0].Stapled = true
+			i.Warnings = []string{c.Certs[0].Cert + ": it expires in 12 days, on 2026-06-01"}
+		}
+		all = append(all, i)
+	}
+	return all
+}
+
+func (e *exampleCerts) CA() (localca.Info, error) {
+	from := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	return localca.Info{
+		Path: "/var/lib/httpsys/ca/ca.pem", Subject: "CN=httpsys on web1,O=httpsys development authority",
+		Fingerprint: strings.TrimSuffix(strings.Repeat("0B:", 32), ":"), NotBefore: from, NotAfter: from.AddDate(10, 0, 0),
+		PEM: "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n",
+	}, nil
+}
 
 func newMachine(t testing.TB) *machine {
 	t.Helper()

@@ -253,9 +253,12 @@ func TestWhoMayCall(t *testing.T) {
 		"add setting":    `{"name":"maxfields","value":50}`,
 		"delete setting": `{"name":"maxfields"}`,
 		"add iplisten":   `{"ipaddress":"192.0.2.1"}`, "delete iplisten": `{"ipaddress":"192.0.2.1"}`,
+		"add sslcert": `{"ipport":"0.0.0.0:443","selfsigned":true}`, "update sslcert": `{"ipport":"0.0.0.0:443","selfsigned":true,"appid":"x"}`,
+		"delete sslcert": `{"ipport":"0.0.0.0:443"}`,
 	}
 	m := newMachine(t, empty())
 	m.state = &control.State{}
+	m.must(root, "add sslcert", `{"ipport":"127.0.0.1:443","selfsigned":true}`) // there is no authority to show without it
 	for method := range methods {
 		if p, ok := params[method]; ok {
 			m.wantFault(alice, method, p, channel.AccessDenied, "only an administrator (root or service) may do this: "+method)
@@ -269,7 +272,7 @@ func TestWhoMayCall(t *testing.T) {
 	}
 	for _, admin := range []Peer{root, service} {
 		for _, verb := range []string{"add", "delete"} {
-			for _, object := range []string{"timeout", "setting", "iplisten"} {
+			for _, object := range []string{"timeout", "setting", "iplisten", "sslcert"} {
 				m.must(admin, verb+" "+object, params[verb+" "+object])
 			}
 		}

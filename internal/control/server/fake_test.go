@@ -5,7 +5,10 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"time"
 
+	"github.com/httpsys/httpsys/internal/certs"
+	"github.com/httpsys/httpsys/internal/certs/localca"
 	"github.com/httpsys/httpsys/internal/config"
 	"github.com/httpsys/httpsys/internal/control"
 	"github.com/httpsys/httpsys/internal/prefix"
@@ -24,6 +27,7 @@ type machine struct {
 	broken error // what Save fails with
 	limits []config.Limits
 	state  *control.State
+	certs  *certs.Manager
 }
 
 func (m *machine) Load() (*config.State, error) { return m.saved.Clone(), nil }
@@ -44,6 +48,7 @@ func (m *machine) ServiceState() (*control.State, error) {
 	return m.state, nil
 }
 func (m *machine) Reservations() Reservations { return &m.table }
+func (m *machine) Certificates() Certificates { return m.certs }
 func (m *machine) SetLimits(l config.Limits)  { m.limits = append(m.limits, l) }
 
 // The accounts of the tests. Group numbers are 100 + the number of their member.
@@ -93,6 +98,7 @@ func (m *machine) start() {
 	m.t.Helper()
 	m.table = prefix.Table[string, *Reservation]{}
 	m.limits = nil
+	m.certs = certs.New(certs.Options{Authority: localca.Open(m.t.TempDir(), time.Now)})
 	s, err := New(m, m)
 	if err != nil {
 		m.t.Fatal(err)

@@ -7,8 +7,8 @@
 // is the other door: the daemon asks it before an application gets a prefix.
 //
 // Read Server first. rights.go has the two questions, who may register and who
-// may reserve; accounts.go finds out whether a grant means a caller; urlacl.go and
-// numbers.go are the calls. Sockets, frames and sessions are elsewhere: a call comes
+// may reserve; accounts.go finds out whether a grant means a caller; urlacl.go,
+// sslcert.go and numbers.go are the calls. Sockets, frames and sessions are elsewhere: a call comes
 // in as a method name, parameters, and a Peer that the kernel vouches for.
 package server
 
@@ -21,6 +21,8 @@ import (
 	"os"
 	"sync"
 
+	"github.com/httpsys/httpsys/internal/certs"
+	"github.com/httpsys/httpsys/internal/certs/localca"
 	"github.com/httpsys/httpsys/internal/config"
 	"github.com/httpsys/httpsys/internal/control"
 	"github.com/httpsys/httpsys/internal/prefix"
@@ -46,6 +48,19 @@ type Engine interface {
 	// SetLimits tells all machine-wide numbers and the listen list, once at
 	// the start and then whenever one of them has changed.
 	SetLimits(config.Limits)
+	// Certificates are the bindings in use; a *certs.Manager is one.
+	Certificates() Certificates
+}
+
+// Certificates are the certificate bindings of a daemon.
+type Certificates interface {
+	// Check says whether a binding could be used now: files are read.
+	Check(*config.SSLCert) (warnings []string, err error)
+	// Set replaces all bindings, for connections that come from now on.
+	Set([]config.SSLCert)
+	Show() []certs.Info
+	// CA describes the authority of this machine.
+	CA() (localca.Info, error)
 }
 
 // Reservations are the reservations of a prefix table, where it is decided
@@ -99,6 +114,9 @@ func New(store config.Store, engine Engine) (*Server, error) {
 		entry.URL = p.String()
 	}
 	engine.SetLimits(state.Limits())
+	// A binding whose files are gone must not keep a machine from serving the
+	// others.
+	engine.Certificates().Set(state.SSLCert)
 	return s, nil
 }
 
@@ -150,6 +168,12 @@ var methods = map[string]method{
 	control.AddIPListen:    {admin: true, call: with((*Server).addIPListen)},
 	control.DeleteIPListen: {admin: true, call: with((*Server).deleteIPListen)},
 	control.ShowIPListen:   {call: with((*Server).showIPListen)},
+
+	control.AddSSLCert:    {admin: true, call: with((*Server).addSSLCert)},
+	control.UpdateSSLCert: {admin: true, call: with((*Server).updateSSLCert)},
+	control.DeleteSSLCert: {admin: true, call: with((*Server).deleteSSLCert)},
+	control.ShowSSLCert:   {call: with((*Server).showSSLCert)},
+	control.ShowCA:        {call: with((*Server).showCA)},
 
 	control.ShowServiceState: {call: with((*Server).showServiceState)},
 	control.Dump:             {call: with((*Server).dump)},
