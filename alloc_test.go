@@ -152,8 +152,9 @@ func TestMemoryOfLargeBodies(t *testing.T) {
 		t.Errorf("%d bytes", x.Received)
 	}
 	runtime.ReadMemStats(&after)
-	// Most of it is the fake daemon's.
-	if n := int64(after.HeapSys) - int64(before.HeapSys); n > 32<<20 {
+	// Most of it is the fake daemon's, and how much depends on when the collector runs;
+	// a body that is kept would be 64 MiB.
+	if n := int64(after.HeapSys) - int64(before.HeapSys); n > 56<<20 {
 		t.Errorf("%d MiB more memory", n>>20)
 	}
 }

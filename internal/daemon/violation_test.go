@@ -55,6 +55,7 @@ var violations = []struct {
 	{"GOAWAY on a stream", frame(channel.GoAway, 0, getStream, 0, "")},
 	{"a value that DATA does not have", frame(channel.Data, 0, getStream, 1, "")},
 	{"CANCEL 4", frame(channel.Cancel, 0, getStream, 4, "")},
+	{"CANCEL 5", frame(channel.Cancel, 0, getStream, 5, "")},
 	{"status 99", responseHead(getStream, END, 99, 0, "\x00")},
 	{"status 1000", responseHead(getStream, END, 1000, 0, "\x00")},
 	{"no status", responseHead(getStream, END, 0, 0, "\x00")},
@@ -118,6 +119,26 @@ var violations = []struct {
 	{"a head longer than its frame", frame(channel.Response, END, getStream, 200, "\x09\x00\x00\x00\x00\x00\x00\x00\x00")},
 	{"a head as long as there is no frame", frame(channel.Response, END, getStream, 200, "\xff\xff\xff\xff\x00\x00\x00\x00\x00")},
 	{"bytes that must be 0", frame(channel.Response, END, getStream, 200, "\x01\x00\x00\x00\x00\x00\x01\x00\x00")},
+
+	// Trailers.
+	{"more trailers than announced", append(testkit.Response(getStream, 0, 200, nil, ""), frame(channel.Trailers, 0, getStream, 0, "\x01\x00\x00\x00a\x00b\x00c\x00d\x00")...)},
+	{"fewer trailers than announced", append(testkit.Response(getStream, 0, 200, nil, ""), frame(channel.Trailers, 0, getStream, 0, "\x02\x00\x00\x00a\x00b\x00")...)},
+
+	// Windows (section 6).
+	{"a head with more body than the window", testkit.Response(getStream, 0, 200, nil, strings.Repeat("x", channel.DefaultWindow+1))},
+	{"a whole response larger than the window", testkit.Response(getStream, END, 200, nil, strings.Repeat("x", channel.DefaultWindow+1))},
+	{"DATA beyond the window", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.Data(getStream, 0, strings.Repeat("x", channel.DefaultWindow+1))...)},
+
+	// Descriptors (section 5, FILE).
+	{"FILE without a descriptor", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.File(getStream, END, 0, 1)...)},
+}
+
+// refusals are heads and trailers that no client may see. Each costs its
+// stream, and nothing else (docs/channel.md section 8).
+var refusals = []struct {
+	name string
+	send []byte
+}{
 	{"fewer fields than announced", responseHead(getStream, END, 200, 2, "\x00a\x00b\x00")},
 	{"more fields than announced", responseHead(getStream, END, 200, 1, "\x00a\x00b\x00c\x00d\x00")},
 	{"a head that does not end", responseHead(getStream, END, 200, 1, "\x00a\x00b")},
@@ -141,22 +162,80 @@ var violations = []struct {
 	{"text that does not end", testkit.TextResponse(getStream, END, 200, "HTTP/1.1 200 OK\r\nA: b\r\n", "")},
 	{"text with something behind it", testkit.TextResponse(getStream, END, 200, "HTTP/1.1 200 OK\r\n\r\nHTTP", "")},
 	{"text with NUL", testkit.TextResponse(getStream, END, 200, "HTTP/1.1 200 OK\r\nA: \x00\r\n\r\n", "")},
+}
 
-	// Trailers.
+var refusedTrailers = []struct {
+	name string
+	send []byte
+}{
 	{"a length among trailers", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.Trailers(getStream, 0, "Content-Length: 1")...)},
 	{"a coding among trailers", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.Trailers(getStream, 0, "Transfer-Encoding: x")...)},
 	{"a bad name among trailers", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.Trailers(getStream, 0, "a b: c")...)},
 	{"a bad value among trailers", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.Trailers(getStream, 0, "a: b\r\nc: d")...)},
-	{"more trailers than announced", append(testkit.Response(getStream, 0, 200, nil, ""), frame(channel.Trailers, 0, getStream, 0, "\x01\x00\x00\x00a\x00b\x00c\x00d\x00")...)},
-	{"fewer trailers than announced", append(testkit.Response(getStream, 0, 200, nil, ""), frame(channel.Trailers, 0, getStream, 0, "\x02\x00\x00\x00a\x00b\x00")...)},
+}
 
-	// Windows (section 6).
-	{"a head with more body than the window", testkit.Response(getStream, 0, 200, nil, strings.Repeat("x", channel.DefaultWindow+1))},
-	{"a whole response larger than the window", testkit.Response(getStream, END, 200, nil, strings.Repeat("x", channel.DefaultWindow+1))},
-	{"DATA beyond the window", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.Data(getStream, 0, strings.Repeat("x", channel.DefaultWindow+1))...)},
+// A response that no client may see costs its stream a 502, or its client the
+// connection if a part was sent, and leaves the session and all its other streams
+// alone. The number can be used again at once.
+func TestRefusedResponses(t *testing.T) {
+	d := testkit.Start(t, testkit.Options{})
+	app := d.App(testkit.AppOptions{Program: "odd", Credit: 100})
+	reg := app.Register("http://+:0/")
+	other := d.Dial(reg)
+	other.Get("/other")
+	if r := app.Request(); r.Stream != 1 {
+		t.Fatalf("the first request has number %d", r.Stream)
+	}
+	refused := func(t *testing.T, send []byte, trailers bool) {
+		t.Helper()
+		onStream2(send)
+		c := d.Dial(reg)
+		c.Get("/")
+		r := app.Request()
+		if r.Stream != 2 {
+			t.Fatalf("the request has number %d, so something of the one before is left", r.Stream)
+		}
+		app.Loop().Send(send)
+		f := app.Loop().Want(channel.Cancel)
+		if f.Stream != 2 || f.Value != channel.CancelRefused || len(f.Payload) == 0 {
+			t.Errorf("the application got %v", f)
+		}
+		if a, err := c.TryResponse(); trailers && err == nil {
+			t.Errorf("a client took %s with bad trailers", a.Head)
+		} else if !trailers && (err != nil || a.Status != 502) {
+			t.Errorf("the client got %v, %v; want 502", a, err)
+		}
+	}
+	for _, tc := range refusals {
+		d.Run(tc.name, func(t *testing.T) { refused(t, tc.send, false) })
+	}
+	for _, tc := range refusedTrailers {
+		d.Run(tc.name, func(t *testing.T) { refused(t, tc.send, true) })
+	}
+	d.Run("without an end", func(t *testing.T) {
+		refused(t, responseHead(getStream, 0, 200, 1, "\x00a:\x00b\x00"), false)
+		// What follows is ignored until the application ends the stream.
+		app.Loop().Send(testkit.Data(2, 0, "x"), testkit.Data(2, END, "y"))
+		refused(t, testkit.Response(getStream, OPAQUE, 101, fields("a b: c"), ""), false)
+		app.Loop().Send(testkit.Data(2, END, ""), testkit.Cancel(2, 0, 1))
+	})
+	app.Loop().Send(testkit.Response(1, END, 200, nil, "unhurt"))
+	if got := other.WantStatus(200).Body; got != "unhurt" {
+		t.Errorf("got %q", got)
+	}
+	d.Exchanges(0)
+}
 
-	// Descriptors (section 5, FILE).
-	{"FILE without a descriptor", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.File(getStream, END, 0, 1)...)},
+// onStream2 changes the stream of frames that were made for getStream.
+func onStream2(b []byte) {
+	for len(b) > 0 {
+		h, err := channel.ParseHeader(b)
+		if err != nil {
+			panic(err)
+		}
+		b[4] = 2
+		b = b[channel.HeaderSize+int(h.Length):]
+	}
 }
 
 func make1025() []string {

@@ -359,6 +359,17 @@ func (x *Exchange) WorkerCancels(orderly bool) {
 	}
 }
 
+// Refused ends the exchange because of what the worker said.
+func (x *Exchange) Refused() {
+	c, sent := x.client, x.headSent
+	x.over()
+	if sent {
+		c.Abort()
+	} else {
+		c.Fail(502, "BadResponse", "The program's answer was not valid HTTP.")
+	}
+}
+
 // over ends the exchange after the worker's last word. The client has what it
 // needs and goes on alone.
 func (x *Exchange) over() {

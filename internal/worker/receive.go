@@ -169,12 +169,27 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 	// fails with all the others when the channel ends.
 	ends := h.Type == channel.Trailers || h.Flags&channel.FlagEnd != 0 && !x.IsOpaque()
 	if err := c.message(x, h, payload); err != nil {
-		return err
+		var head message.HeadError
+		if !errors.As(err, &head) {
+			return err
+		}
+		c.refuse(x, h, head)
 	}
 	if ends {
 		c.ended(h.Stream)
 	}
 	return nil
+}
+
+// refuse ends a stream whose head or trailers no client may see: the client
+// gets 502, the application is told why, and goes on with all its other streams.
+// The number is the application's until it ends it, as if the client had left.
+func (c *Channel) refuse(x *exchange.Exchange, h channel.Header, err message.HeadError) {
+	s := &c.streams[h.Stream]
+	s.x, s.state, s.opaque = nil, cancelled, h.Flags&channel.FlagOpaque != 0
+	c.out = channel.AppendFrame(c.out, channel.Cancel, 0, h.Stream, channel.CancelRefused, []byte(err))
+	c.wrote()
+	x.Refused()
 }
 
 // message passes a part of a response on.

@@ -229,13 +229,6 @@ class HttpExchange extends Exchange {
   }
 
   writeHead(message, head, data, encoding, callback) {
-    if (!soundLength(message, head)) {
-      // Node sends such a head as it is; the daemon frames the message and must
-      // be able to rely on it.
-      process.emitWarning('a response whose Content-Length is not a number was not sent', 'HttpsysWarning');
-      this.socket.destroy();
-      return false;
-    }
     if (!message.chunkedEncoding) return this.respondText(data, encoding, head.length, callback);
     this.chunk = SIZE;
     this.respondText(head, encoding, head.length, null);
@@ -491,23 +484,6 @@ function soundHead(head) {
 
 function startsLikeHead(bytes) {
   return 'HTTP/1.'.startsWith(bytes.latin1Slice(0, Math.min(7, bytes.length)));
-}
-
-// soundLength says whether the daemon can take the Content-Length of a head. If
-// Node has added it, it is the last field, and sound; else each one is looked at.
-const LENGTH = /\r\ncontent-length:[\t ]*([^\r]*?)[\t ]*\r\n/ig;
-function soundLength(message, head) {
-  const n = message._contentLength;
-  if (n === null || n === undefined) return true;
-  if (head.endsWith(`Content-Length: ${n}\r\n\r\n`)) return true;
-  let first;
-  LENGTH.lastIndex = 0;
-  for (let m = LENGTH.exec(head); m !== null; m = LENGTH.exec(head)) {
-    if (!/^\d{1,15}$/.test(m[1]) || (first !== undefined && m[1] !== first)) return false;
-    [, first] = m;
-    LENGTH.lastIndex -= 2;
-  }
-  return true;
 }
 
 // Fields that say how a message is framed or routed are refused as trailers.

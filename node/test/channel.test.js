@@ -49,6 +49,9 @@ function words(type, flags, stream, value, b, start, end) {
     case Type.TRAILERS:
       w.fields = pairs(frame.trailerStrings(b, start, end));
       break;
+    case Type.CANCEL:
+      if (end > start) w.body = frame.reason(value, b, start, end);
+      break;
     case Type.WINDOW:
       w.increment = frame.increment(b, start, end);
       break;

@@ -106,7 +106,7 @@ var shapes = [256]shape{
 	Trailers: {stream: notZero, min: TrailersFixed, max: MaxPayload, flags: FlagCredit},
 	File:     {stream: notZero, min: FilePayload, max: FilePayload, flags: FlagEnd | FlagCredit},
 	Window:   {stream: notZero, min: 4, max: 4},
-	Cancel:   {stream: notZero, value: CancelBody, flags: FlagCredit},
+	Cancel:   {stream: notZero, max: maxReason, value: CancelRefused, flags: FlagCredit},
 	Credit:   {stream: zero, min: 4, max: 4},
 	GoAway:   {stream: zero},
 }
@@ -116,7 +116,11 @@ const (
 	CancelGone       = 1 // the client is gone, nobody waits for the answer
 	CancelHalfClosed = 2 // the client closed its sending side; an answer may still be delivered
 	CancelBody       = 3 // the request body is broken or too late
+	CancelRefused    = 4 // the response's head or trailers were refused; the payload says why
 )
+
+// maxReason is how long the text of a CancelRefused may be.
+const maxReason = 255
 
 // Header is the header of a frame.
 type Header struct {
@@ -164,7 +168,7 @@ func ParseHeader(b []byte) (Header, error) {
 	case h.Type == Response && h.Value < 100 && (h.Value != 0 || h.Flags&(FlagText|FlagOpaque) == 0):
 		// No status: it is in the text, or nothing is sent before opaque bytes.
 		return h, ErrValue
-	case h.Length < shape.min || h.Length > shape.max:
+	case h.Length < shape.min || h.Length > shape.max, h.Type == Cancel && h.Length > 0 && h.Value != CancelRefused:
 		return h, ErrPayload
 	}
 	return h, nil

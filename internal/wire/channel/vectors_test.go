@@ -253,7 +253,7 @@ func decode(b []byte) (d description, rest []byte, err error) {
 			d.Fields, err = fields(f)
 			return d, rest, err
 		}
-	case Data:
+	case Data, Cancel:
 		d.Body = octets(payload)
 	case Trailers:
 		f, err := ParseTrailers(payload)

@@ -1,28 +1,29 @@
 package message
 
-import (
-	"errors"
-
-	"github.com/httpsys/httpsys/internal/wire/channel"
-)
+import "github.com/httpsys/httpsys/internal/wire/channel"
 
 // MaxFields is how many fields an application's head or trailer section may
 // have. A browser gives up long before; it bounds the scratch space of a loop.
 const MaxFields = 1024
 
-// Errors in a head from an application. Each of them breaks the protocol of
-// the channel (docs/channel.md section 8).
-var (
-	ErrStatus      = errors.New("status is not between 100 and 999, or differs from that of the frame")
-	ErrStatusLine  = errors.New("status line is malformed")
-	ErrReason      = errors.New("reason phrase has a control character")
-	ErrName        = errors.New("field name is not a token")
-	ErrValue       = errors.New("field value has a control character")
-	ErrLine        = errors.New("field line is malformed")
-	ErrLength      = errors.New("Content-Length is not one number")
-	ErrFields      = errors.New("more than 1024 fields")
-	ErrIncomplete  = errors.New("head does not have the fields it announces, or has bytes behind them")
-	ErrTrailerName = errors.New("framing or routing field in a trailer section")
+// A HeadError says what is wrong with a head or a trailer section from an
+// application. It costs the stream its answer, and nothing else: programs pass
+// such things on from elsewhere (docs/channel.md section 8).
+type HeadError string
+
+func (e HeadError) Error() string { return string(e) }
+
+// The errors in a head, and in trailers.
+const (
+	ErrStatus      = HeadError("status is not between 100 and 999, or differs from that of the frame")
+	ErrStatusLine  = HeadError("status line is malformed")
+	ErrReason      = HeadError("reason phrase has a control character")
+	ErrName        = HeadError("field name is not a token")
+	ErrValue       = HeadError("field value has a control character")
+	ErrLength      = HeadError("Content-Length is not one number")
+	ErrFields      = HeadError("more than 1024 fields")
+	ErrIncomplete  = HeadError("head does not have the fields it announces, or has bytes behind them")
+	ErrTrailerName = HeadError("framing or routing field in a trailer section")
 )
 
 // Response is the head of a final or informational response of an application,

@@ -22,7 +22,7 @@ const Flag = Object.freeze({ END: 0x01, TEXT: 0x02, OPAQUE: 0x04, MORE: 0x08, CR
 const RequestFlag = Object.freeze({ TLS: 1, CONTINUE: 2, UPGRADE: 4 });
 
 // Cancel are the reasons of a CANCEL from the daemon (section 7).
-const Cancel = Object.freeze({ ABORT: 0, GONE: 1, HALF_CLOSED: 2, BODY: 3 });
+const Cancel = Object.freeze({ ABORT: 0, GONE: 1, HALF_CLOSED: 2, BODY: 3, REFUSED: 4 });
 
 const METHODS = Object.freeze([
   '', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH',
@@ -42,7 +42,7 @@ rule(Type.DATA, Flag.END | Flag.CREDIT, 1, 0);
 rule(Type.TRAILERS, Flag.CREDIT, 1, 0);
 rule(Type.FILE, Flag.END | Flag.CREDIT, 1, 0);
 rule(Type.WINDOW, 0, 1, 0);
-rule(Type.CANCEL, Flag.CREDIT, 1, 3);
+rule(Type.CANCEL, Flag.CREDIT, 1, Cancel.REFUSED);
 rule(Type.CREDIT, 0, -1, 0);
 rule(Type.GOAWAY, 0, -1, 0);
 
@@ -106,6 +106,15 @@ function increment(b, start, end) {
   return n;
 }
 
+// MAX_REASON is how long the text of a refusal may be.
+const MAX_REASON = 255;
+
+// reason reads the payload of CANCEL: why a response was refused, else nothing.
+function reason(value, b, start, end) {
+  if (end > start && (value !== Cancel.REFUSED || end - start > MAX_REASON)) throw new ProtocolError('payload', 'CANCEL with a payload');
+  return b.utf8Slice(start, end);
+}
+
 // strings cuts a block of `count` strings, each ended by a NUL byte.
 function strings(b, start, end, count) {
   if (count === 0 && start === end) return [];
@@ -152,6 +161,6 @@ function json(b, start, end) {
 
 module.exports = {
   VERSION, HEADER, MAX_PAYLOAD, MAX_WINDOW, REQUEST_FIXED, RESPONSE_FIXED, Type, Flag, RequestFlag, Cancel, METHODS,
-  ProtocolError, u16, u32, checkHeader, putHeader, encode, encodeJSON, increment, strings, requestStrings,
+  ProtocolError, u16, u32, checkHeader, putHeader, encode, encodeJSON, increment, reason, strings, requestStrings,
   trailerStrings, json,
 };

@@ -11,7 +11,7 @@
 // is which shows the epoch, which changes with each CREDIT frame.
 
 const net = require('net');
-const { VERSION, Type, Cancel, ProtocolError, encode, encodeJSON, increment, json, trailerStrings } = require('./frame');
+const { VERSION, Type, Cancel, ProtocolError, encode, encodeJSON, increment, json, reason, trailerStrings } = require('./frame');
 const { Reader } = require('./reader');
 const { Writer } = require('./writer');
 
@@ -138,7 +138,9 @@ class Loop {
         return;
       }
       default:
-        if (start !== end) throw new ProtocolError('payload', 'CANCEL with a payload');
+        // That a response was refused is told even after its end.
+        if (value === Cancel.REFUSED) refused(reason(value, b, start, end));
+        else reason(value, b, start, end);
         if (x === undefined) return;
         if (value !== Cancel.BODY && value !== Cancel.HALF_CLOSED) x.dropHeld();
         x.cancelled(value);
@@ -194,6 +196,10 @@ class Loop {
       x.lost();
     }
   }
+}
+
+function refused(why) {
+  process.emitWarning(`a response was not sent: ${why}`, { type: 'HttpsysWarning', code: 'HTTPSYS_BAD_RESPONSE' });
 }
 
 module.exports = { Loop, DEFAULT_WINDOW };

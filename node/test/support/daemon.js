@@ -15,15 +15,12 @@ process.env.HTTPSYS_SOCKET = socket;
 delete process.env.HTTPSYS_FALLBACK;
 process.on('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
 
-// program is the daemon to test with: HTTPSYS_BIN, or built from this tree.
-let built = null;
+// program is the daemon to test with: HTTPSYS_BIN, or that of this tree, which
+// `npm test` builds.
 function program() {
-  if (process.env.HTTPSYS_BIN) return process.env.HTTPSYS_BIN;
-  if (built === null) {
-    built = path.join(root, 'bin', 'httpsys');
-    if (!fs.existsSync(built)) childProcess.execFileSync('go', ['build', '-o', built, './cmd/httpsys'], { cwd: root, stdio: 'inherit' });
-  }
-  return built;
+  const file = process.env.HTTPSYS_BIN || path.join(root, 'bin', 'httpsys');
+  if (!fs.existsSync(file)) throw new Error(`${file} is not there: run \`make\``);
+  return file;
 }
 
 // start resolves when the daemon is ready.
