@@ -27,7 +27,8 @@
 //
 // A [Server] has the settings of all three: further prefixes, prefixes made
 // from settings ([Binding]), a named request queue that several processes
-// share, limits, logs. [PrefixOf] and [ConnectionOf] tell more about a request.
+// share, limits, logs. [PrefixOf], [ConnectionOf] and [ClientCertificate] tell
+// more about a request.
 //
 // # The connection to the daemon
 //
@@ -49,7 +50,8 @@
 //   - http.MaxBytesReader cannot close the client's connection; the daemon
 //     discards the rest of the body within its own limits.
 //   - There is no ConnState and no ConnContext: connections are the daemon's.
-//     Request.TLS says that there is TLS and not yet how.
+//   - Request.TLS says what the daemon has agreed on with the client.
+//     ExportKeyingMaterial returns an error: the keys are not here.
 //   - A panic before the response has begun gives the client 502.
 //
 // # How it works
@@ -58,6 +60,7 @@
 // the settings, endpoint.go keeps them registered, session.go and loop.go are
 // the connections, out.go is what is sent; stream.go is one request on its
 // loop, request.go and response.go are what a handler sees of it, pool.go runs
-// the handlers. hijack.go and sendfile.go are what their names say, listen.go
+// the handlers. clientconn.go and clientcert.go are what the daemon tells of a
+// client's TLS. hijack.go and sendfile.go are what their names say, listen.go
 // with textconn.go is Listen, receive.go is Open.
 package httpsys

@@ -28,19 +28,22 @@ type sink interface {
 	// nothing comes any more.
 	closing(orderly bool)
 	closed()
+	// disconnected says that a client has left of whose connection we were told.
+	disconnected(s *session, number uint64)
 }
 
 // An endpoint keeps a set of prefixes registered: it connects, registers, and
 // does both again when the daemon was restarted. What comes it gives to its
 // sink.
 type endpoint struct {
-	srv        *Server
-	sink       sink
-	credit     int  // requests that the daemon may send at once on each loop
-	autoCredit bool // the end of a request gives its credit back
-	base       context.Context
-	baseEnds   bool         // it can end before the requests do
-	standIn    *http.Server // for http.ServerContextKey
+	srv         *Server
+	sink        sink
+	credit      int    // requests that the daemon may send at once on each loop
+	connections string // of which connections of clients the daemon tells
+	autoCredit  bool   // the end of a request gives its credit back
+	base        context.Context
+	baseEnds    bool         // it can end before the requests do
+	standIn     *http.Server // for http.ServerContextKey
 
 	ctx    context.Context // of connecting; ends when the endpoint stops
 	cancel context.CancelFunc

@@ -13,9 +13,9 @@ import (
 
 const (
 	// idleConn is how long a connection of a Listener waits for another request
-	// of its client. The channel does not tell when a client without a request
-	// leaves, so this is what ends the connections of those that did. A client
-	// that comes back later gets another one.
+	// of its client. It ends at once when the client leaves; a client that stays
+	// and asks for nothing is not worth a goroutine and its buffers. If it does
+	// come back, it gets another one.
 	idleConn = 10 * time.Second
 	// maxIdleConns bounds how many wait: each costs the program that accepted
 	// them a goroutine and some buffers.
@@ -91,6 +91,9 @@ type listener struct {
 	refuse bool // requests that nobody accepts get 503
 }
 
+// use asks to hear when clients leave, also those without TLS.
+func (l *listener) use(e *endpoint) { e.connections = channel.ConnectionsAll }
+
 func (l *listener) Addr() net.Addr { return l.addr }
 
 // Accept waits for the first request of a client.
@@ -106,7 +109,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		c := newTextConn(l, x)
 		if x.flags&channel.RequestTLS != 0 {
-			return &secureConn{c}, nil
+			return &secureConn{textConn: c, client: x.client}, nil
 		}
 		return c, nil
 	}
@@ -167,6 +170,17 @@ func (l *listener) closing(orderly bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.shut(orderly)
+}
+
+// disconnected hangs up the connection of a client that has left.
+func (l *listener) disconnected(s *session, number uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := clientKey{s, number}
+	if c := l.idle[key]; c != nil {
+		delete(l.idle, key)
+		c.hangUp()
+	}
 }
 
 // closed hangs up what is left.
@@ -266,8 +280,15 @@ func (l *listener) reap() {
 
 // A secureConn is a connection whose client speaks TLS with the daemon.
 // net/http looks for ConnectionState to set Request.TLS.
-type secureConn struct{ *textConn }
+type secureConn struct {
+	*textConn
+	client *clientConn // nil: the daemon does not tell
+}
 
+// ConnectionState is what the daemon has said of the connection.
 func (c *secureConn) ConnectionState() tls.ConnectionState {
-	return tls.ConnectionState{HandshakeComplete: true}
+	if c.client == nil {
+		return tls.ConnectionState{HandshakeComplete: true}
+	}
+	return c.client.parsed().state
 }

@@ -37,12 +37,13 @@ type loop struct {
 	raw   syscall.RawConn
 	begun *begunCounter
 
-	window  int64         // the response window that a stream starts with
-	arrived uint64        // requests so far; the reader's
-	pending []*exchange   // of this read, not yet delivered; the reader's
-	drained chan struct{} // closed when GOAWAY is done and all is finished and sent
-	parted  chan struct{} // closed when the reader has ended
-	parting atomic.Bool   // we have shut our side down: the end that follows is in order
+	window  int64                  // the response window that a stream starts with
+	arrived uint64                 // requests so far; the reader's
+	pending []*exchange            // of this read, not yet delivered; the reader's
+	clients map[uint64]*clientConn // those of which requests may come; the reader's
+	drained chan struct{}          // closed when GOAWAY is done and all is finished and sent
+	parted  chan struct{}          // closed when the reader has ended
+	parting atomic.Bool            // we have shut our side down: the end that follows is in order
 
 	mu      sync.Mutex
 	streams streamTable
@@ -71,7 +72,7 @@ func openLoop(ctx context.Context, s *session, e *endpoint, i int) (*loop, error
 		return nil, err
 	}
 	hello := channel.HelloMessage{Protocol: channel.Version, Role: channel.RoleLoop, Session: s.secret, Loop: i,
-		Window: bodyWindow, Credit: uint32(e.credit)}
+		Window: bodyWindow, Credit: uint32(e.credit), Connections: e.connections}
 	fd := -1
 	if s.begun {
 		counter, file, err := newBegunCounter()
@@ -184,6 +185,10 @@ func (l *loop) frame(h channel.Header, payload []byte) error {
 		return nil
 	case channel.Reply:
 		return replyError(payload)
+	case channel.Connection:
+		return l.connected(payload)
+	case channel.Disconnection:
+		return l.disconnected(payload)
 	}
 	if h.Stream == 0 {
 		return fmt.Errorf("%w: %v", errUnexpectedFrame, h.Type)
@@ -230,6 +235,9 @@ func (l *loop) request(h channel.Header, payload []byte) error {
 		return errOverdrawn
 	}
 	x := newExchange(l, h, &head, len(body), payload[channel.RequestFixed:])
+	if head.Flags&channel.RequestTLS != 0 {
+		x.client = l.clients[head.Connection]
+	}
 	l.mu.Lock()
 	fresh := h.Stream != 0 && l.streams.get(h.Stream) == nil
 	if fresh {

@@ -55,6 +55,8 @@ func newPool(handler http.Handler, limit int) *pool {
 func (p *pool) connected(*session) {}
 func (p *pool) closing(bool)       {}
 
+func (p *pool) disconnected(*session, uint64) {}
+
 // deliver queues requests and wakes one goroutine, which wakes the next.
 func (p *pool) deliver(batch []*exchange) {
 	p.mu.Lock()

@@ -209,3 +209,5 @@ func (q *Queue) kick(l *loop)     { flushSoon(l) }
 func (q *Queue) detach(*exchange) {}
 func (q *Queue) closing(bool)     {}
 func (q *Queue) closed()          {}
+
+func (q *Queue) disconnected(*session, uint64) {}

@@ -29,6 +29,7 @@ type exchange struct {
 	fields       int
 	registration uint32
 	connection   uint64
+	client       *clientConn // nil: plain text, or the daemon does not tell
 	length       int64
 	flags        channel.RequestFlags
 	method       channel.Method
@@ -149,9 +150,7 @@ func (x *exchange) prepare() error {
 		r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, 1
 	}
 	if x.flags&channel.RequestTLS != 0 {
-		// The daemon ends TLS. What it knows of the connection does not cross
-		// the channel; that there was one does.
-		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
+		r.TLS = x.tlsState()
 	}
 	x.header(&c)
 	r.ContentLength = x.length
@@ -164,6 +163,15 @@ func (x *exchange) prepare() error {
 		x.body.expect.Store(x.flags&channel.RequestContinue != 0)
 	}
 	return x.setURL()
+}
+
+// tlsState is what the daemon, which ends TLS, has said of the connection. All
+// requests of a connection share it, as in net/http.
+func (x *exchange) tlsState() *tls.ConnectionState {
+	if x.client == nil { // a daemon that does not tell
+		return &tls.ConnectionState{HandshakeComplete: true}
+	}
+	return &x.client.parsed().state
 }
 
 // header fills in the fields and what follows from them.

@@ -188,7 +188,7 @@ func (s *Server) shutdownContext() (context.Context, context.CancelFunc) {
 
 // start makes the endpoint of a Server.
 func (s *Server) start(ctx context.Context, to sink, credit int, autoCredit bool) (*endpoint, error) {
-	e := &endpoint{srv: s, sink: to, credit: credit, autoCredit: autoCredit, base: context.WithoutCancel(ctx),
+	e := &endpoint{srv: s, sink: to, credit: credit, autoCredit: autoCredit, connections: channel.ConnectionsTLS, base: context.WithoutCancel(ctx),
 		standIn: &http.Server{Handler: s.Handler, ErrorLog: s.ErrorLog}}
 	if s.BaseContext != nil {
 		if e.base = s.BaseContext(); e.base == nil {

@@ -3,6 +3,7 @@ package conn
 import (
 	"net/netip"
 
+	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/loop"
 	"github.com/httpsys/httpsys/internal/sys"
 	"github.com/httpsys/httpsys/internal/tlsio"
@@ -19,6 +20,8 @@ type Conn struct {
 	remote   netip.AddrPort
 	local    netip.Addr // found at the first request
 	text     []byte     // both addresses as text, each ended by NUL
+
+	witnesses exchange.Witnesses // who was told of the connection
 
 	next, prev *Conn // in s.conns
 
@@ -162,6 +165,7 @@ func (c *Conn) close() {
 		c.out = nil
 	}
 	c.proto.gone()
+	c.witnesses.End(c.id)
 }
 
 // lingerTime is how long we read what nobody wants after our last words, in

@@ -233,7 +233,7 @@ func (c *http1) begin(r *h1.Request, b []byte) []byte {
 		c.state = content
 	}
 	facts := exchange.Facts{
-		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Addresses: c.text,
+		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Peer: c.Conn, Addresses: c.text,
 	}
 	x, reg, refusal := c.s.Stage.Begin(c, &r.Request, &facts, body, complete)
 	c.x, c.reg = x, reg

@@ -105,7 +105,7 @@ func (c *http2) events() {
 func (c *http2) begin(e *h2.Event) {
 	st := c.newStream(e)
 	facts := exchange.Facts{
-		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Addresses: c.text,
+		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Peer: c.Conn, Addresses: c.text,
 	}
 	// A CONNECT has no content; what comes behind it is for the tunnel, which
 	// the application may open or not.

@@ -199,7 +199,7 @@ func readHello(c *net.UnixConn) (hello channel.HelloMessage, fds []int, _ *chann
 }
 
 // capabilities beyond the mandatory part of the protocol.
-var capabilities = []string{"begun", "file", "opaque"}
+var capabilities = []string{"begun", "connections", "file", "opaque"}
 
 // runSession is the life of a session. An error is for the application that
 // could not get one.
@@ -355,6 +355,11 @@ func (d *Daemon) openChannel(c *net.UnixConn, peer server.Peer, hello channel.He
 	if hello.Credit > channel.MaxCredit {
 		return refuse(channel.InvalidParameter, "credit is %d: want at most %d", hello.Credit, channel.MaxCredit)
 	}
+	tells, ok := tellsOf[hello.Connections]
+	if !ok {
+		return refuse(channel.InvalidParameter, "connections is %.40q: want %q, %q or nothing",
+			hello.Connections, channel.ConnectionsTLS, channel.ConnectionsAll)
+	}
 	d.mu.Lock()
 	s := d.sessions[hello.Session]
 	d.mu.Unlock()
@@ -371,7 +376,7 @@ func (d *Daemon) openChannel(c *net.UnixConn, peer server.Peer, hello channel.He
 	u := d.units[hello.Loop]
 	var cerr *channel.Error
 	ran := u.loop.Call(func() {
-		cerr = s.attach(u, hello.Loop, fd, begun, window, int(hello.Credit))
+		cerr = s.attach(u, hello.Loop, fd, begun, window, int(hello.Credit), tells)
 	})
 	if !ran {
 		cerr = &channel.Error{Code: channel.Internal, Message: errEnding.Error()}
@@ -381,6 +386,11 @@ func (d *Daemon) openChannel(c *net.UnixConn, peer server.Peer, hello channel.He
 		closeAll(fds)
 	}
 	return cerr
+}
+
+// tellsOf is what a loop asks for in HELLO.
+var tellsOf = map[string]worker.Tells{
+	channel.ConnectionsNone: worker.TellNone, channel.ConnectionsTLS: worker.TellTLS, channel.ConnectionsAll: worker.TellAll,
 }
 
 // loopWelcome answers the HELLO of a loop connection.
@@ -402,7 +412,7 @@ func duplicate(c *net.UnixConn) (fd int, err error) {
 }
 
 // attach makes the channel, on its loop.
-func (s *session) attach(u *unit, index, fd, begun, window, credit int) *channel.Error {
+func (s *session) attach(u *unit, index, fd, begun, window, credit int, tells worker.Tells) *channel.Error {
 	d := s.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -412,7 +422,7 @@ func (s *session) attach(u *unit, index, fd, begun, window, credit int) *channel
 	if s.channels[index] != nil {
 		return &channel.Error{Code: channel.AlreadyExists, Message: fmt.Sprintf("loop %d is open already", index)}
 	}
-	c, err := worker.New(u.shared, s, fd, begun, loopWelcome, window, channel.DefaultWindow, credit)
+	c, err := worker.New(u.shared, s, fd, begun, loopWelcome, window, channel.DefaultWindow, credit, tells)
 	if err != nil {
 		return &channel.Error{Code: channel.Internal, Message: err.Error()}
 	}

@@ -16,6 +16,7 @@ type Exchange struct {
 	client Client // nil: gone, or has all of the response
 	worker Worker // nil: waiting, or done
 	reg    *Registration
+	peer   Peer
 	entry  queue.Entry[*Exchange]
 
 	// frame is the request as the worker got it, REQUEST and then DATA. It is
@@ -57,6 +58,9 @@ const (
 
 // Registration is the prefix that the request matched.
 func (x *Exchange) Registration() *Registration { return x.reg }
+
+// Peer is the connection of the client; nil if nobody is told of it.
+func (x *Exchange) Peer() Peer { return x.peer }
 
 // Begun says whether the worker has said anything about the request.
 func (x *Exchange) Begun() bool { return x.begun }

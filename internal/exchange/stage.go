@@ -53,6 +53,7 @@ type Facts struct {
 	Port       uint16
 	Local      Addr
 	Connection uint64
+	Peer       Peer // nil: workers are told nothing of it
 	// Addresses is the client's address and the local one as text, each ended by
 	// NUL, as a REQUEST carries them.
 	Addresses []byte
@@ -113,7 +114,7 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 		return nil, reg, refuseMaxBody
 	}
 	x := s.get()
-	x.client, x.reg = c, reg
+	x.client, x.reg, x.peer = c, reg, f.Peer
 	x.reqEnded = complete
 	if !x.encode(r, f, body, complete) {
 		s.put(x)

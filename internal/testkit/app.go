@@ -229,7 +229,10 @@ type AppOptions struct {
 	Window  uint32 // for request bodies; 0: the default of the protocol
 	Begun   bool   // tell with a memory file which requests were begun
 	NoLoops bool   // open the session only
-	User    *User  // nil: that of this process
+	// Connections is of which connections of clients to be told; see
+	// channel.HelloMessage.
+	Connections string
+	User        *User // nil: that of this process
 }
 
 // App is an application: a session and its loop connections.
@@ -272,6 +275,7 @@ func (a *App) OpenLoop(i int) *Loop {
 	l := &Loop{Conn: a.d.connectAs(a.opt.User), Index: i, memory: -1}
 	hello := channel.HelloMessage{
 		Role: channel.RoleLoop, Session: a.Welcome.Session, Loop: i, Window: a.opt.Window, Credit: uint32(a.opt.Credit),
+		Connections: a.opt.Connections,
 	}
 	if !a.opt.Begun {
 		l.Welcome = l.Hello(hello)
@@ -398,6 +402,27 @@ func (a *App) Unregister(r *Registration) {
 func (a *App) Request() *Request {
 	a.t.now().Helper()
 	return a.Loop().Request()
+}
+
+// Connected expects a CONNECTION next.
+func (l *Loop) Connected() channel.ConnectionFacts {
+	l.t.now().Helper()
+	f := l.Want(channel.Connection)
+	c, err := channel.ParseConnection(f.Payload)
+	if err != nil {
+		l.t.Fatalf("%v: %v", f, err)
+	}
+	return c
+}
+
+// Disconnected expects a DISCONNECTION next, and returns the number.
+func (l *Loop) Disconnected() uint64 {
+	l.t.now().Helper()
+	n, err := channel.ParseDisconnection(l.Want(channel.Disconnection).Payload)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return n
 }
 
 // Serve gives every frame that comes on any loop to handle, until the

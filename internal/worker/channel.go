@@ -68,6 +68,7 @@ type Channel struct {
 	fd      int
 	begunFD int // memory file with the number of requests begun; -1: none
 	window  int // what the application takes of a request body at first
+	tells   Tells
 	// initial is what the application may send of a response body at first.
 	initial int
 
@@ -111,12 +112,22 @@ const (
 	cancelled                    // the client is gone; the application has not ended the stream yet
 )
 
+// Tells is of which connections a channel is told.
+type Tells uint8
+
+// Of which connections.
+const (
+	TellNone Tells = iota
+	TellTLS
+	TellAll
+)
+
 // New makes a channel on a connection that has said hello, and starts it with
 // welcome as its first words. It takes over fd and begunFD, and must be called on
 // the loop.
-func New(sh *Shared, session Session, fd, begunFD int, welcome []byte, window, initial, credit int) (*Channel, error) {
+func New(sh *Shared, session Session, fd, begunFD int, welcome []byte, window, initial, credit int, tells Tells) (*Channel, error) {
 	c := &Channel{
-		Shared: sh, session: session, fd: fd, begunFD: begunFD, window: window, initial: initial,
+		Shared: sh, session: session, fd: fd, begunFD: begunFD, window: window, initial: initial, tells: tells,
 		credit: credit, budget: budget, streams: make([]stream, 1, 64),
 	}
 	if err := c.Loop.Watch(fd, c); err != nil {

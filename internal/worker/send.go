@@ -20,6 +20,9 @@ func (c *Channel) Take(x *exchange.Exchange) bool {
 		x.GiveUp()
 		return true
 	}
+	if c.tells != TellNone {
+		c.tell(x.Peer())
+	}
 	c.credit--
 	c.inflight++
 	n := c.number()
@@ -29,6 +32,26 @@ func (c *Channel) Take(x *exchange.Exchange) bool {
 	x.Assign(c, n, c.window, c.initial)
 	return true
 }
+
+// tell sends what is known of a connection before the first request of it.
+func (c *Channel) tell(p exchange.Peer) {
+	if p == nil || c.tells == TellTLS && !p.Secure() || !p.Witnesses().Add(c) {
+		return
+	}
+	at := len(c.out)
+	c.out = channel.AppendHeader(c.out, channel.Header{Type: channel.Connection})
+	c.out = p.AppendFacts(c.out)
+	channel.PutLength(c.out[at:], len(c.out)-at-channel.HeaderSize)
+}
+
+// Disconnected implements exchange.Witness.
+func (c *Channel) Disconnected(number uint64) {
+	c.out = channel.AppendDisconnection(c.out, number)
+	c.wrote()
+}
+
+// Gone implements exchange.Witness.
+func (c *Channel) Gone() bool { return c.dead }
 
 // number takes a free stream number, the last freed first: numbers stay
 // small.

@@ -97,7 +97,7 @@ func (r *rig) channel(credit, sndbuf int) (*worker.Channel, *testkit.Conn, *net.
 	}
 	var c *worker.Channel
 	r.loop.Call(func() {
-		c, err = worker.New(r.shared, r, fds[0], -1, nil, channel.DefaultWindow, channel.DefaultWindow, credit)
+		c, err = worker.New(r.shared, r, fds[0], -1, nil, channel.DefaultWindow, channel.DefaultWindow, credit, worker.TellNone)
 		if err == nil {
 			for _, name := range []string{"a", "b"} {
 				if q := r.queues[name]; q != nil {

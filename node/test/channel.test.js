@@ -55,6 +55,24 @@ function words(type, flags, stream, value, b, start, end) {
     case Type.WINDOW:
       w.increment = frame.increment(b, start, end);
       break;
+    case Type.DISCONNECTION:
+      w.connection = frame.disconnection(b, start, end);
+      break;
+    case Type.CONNECTION: {
+      const facts = frame.connectionFacts(b, start, end);
+      const bytesOf = (s) => Buffer.from(s).latin1Slice();
+      w.connection = facts.number;
+      w.connection_flags = Object.keys(frame.ConnectionFlag).filter((name) => (facts.flags & frame.ConnectionFlag[name]) !== 0).sort();
+      const rest = {
+        tls_version: facts.version, cipher_suite: facts.cipherSuite, group: facts.group,
+        verdict: facts.verdict, verdict_code: facts.verdictCode, presented: facts.presented,
+        server_name: bytesOf(facts.serverName), protocol: bytesOf(facts.protocol),
+        verdict_name: bytesOf(facts.verdictName), verdict_text: bytesOf(facts.verdictText),
+        certificates: facts.certificates.map((der) => der.latin1Slice()), chains: facts.chains,
+      };
+      for (const [key, value] of Object.entries(rest)) if (value && value.length !== 0) w[key] = value;
+      break;
+    }
     default:
   }
   return w;
@@ -63,7 +81,7 @@ function words(type, flags, stream, value, b, start, end) {
 // expected brings the recorded words into the same shape.
 function expected(recorded) {
   const w = { ...recorded, flags: [...recorded.flags].sort() };
-  if (w.request_flags) w.request_flags = [...w.request_flags].sort();
+  for (const key of ['request_flags', 'connection_flags']) if (w[key]) w[key] = [...w[key]].sort();
   for (const key of ['body', 'method', 'target', 'authority', 'client', 'local']) if (key in w) w[key] = text(w[key]);
   if (w.fields) w.fields = w.fields.map(([name, value]) => [text(name), text(value)]);
   // JavaScript's numbers hold 2^53; the highest numbers of the vectors are rounded on both sides.
@@ -71,7 +89,8 @@ function expected(recorded) {
   return w;
 }
 
-const fromDaemon = new Set(['WELCOME', 'REPLY', 'REQUEST', 'DATA', 'TRAILERS', 'WINDOW', 'CANCEL', 'GOAWAY']);
+const fromDaemon = new Set(['WELCOME', 'REPLY', 'REQUEST', 'DATA', 'TRAILERS', 'WINDOW', 'CANCEL', 'GOAWAY',
+  'CONNECTION', 'DISCONNECTION']);
 
 function collector() {
   const got = [];
@@ -139,7 +158,7 @@ class Memory extends EventEmitter {
 function quietLoop() {
   const loop = Object.create(Loop.prototype);
   const socket = new Memory();
-  Object.assign(loop, { owner: { loopFailed() {} }, bodyWindow: 65536, window: frame.MAX_WINDOW, streams: [], open: 0, owed: 0, epoch: 1,
+  Object.assign(loop, { owner: { loopFailed() {} }, bodyWindow: 65536, window: frame.MAX_WINDOW, streams: [], connections: new Map(), open: 0, owed: 0, epoch: 1,
     ready: true, dead: false, socket });
   loop.out = new Writer(socket, () => loop.payCredit());
   loop.written = () => { loop.out.flush(); return Buffer.concat(socket.chunks); };

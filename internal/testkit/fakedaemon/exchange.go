@@ -11,18 +11,20 @@ import (
 
 // A Request is what a client asks. The zero value is GET / by HTTP/1.1.
 type Request struct {
-	Method       string // GET
-	Target       string // "/"
-	Host         string // "example.test"
-	Version      uint8  // 11
-	Client       string // "192.0.2.1:4711"
-	Local        string // "192.0.2.80:8080"
-	Fields       []string
-	Body         string
-	Length       int64 // of the body; 0 is len(Body), and -1 not known in advance
-	Open         bool  // the body is not complete with Body
-	Flags        channel.RequestFlags
-	Connection   uint64 // 0 is a new one
+	Method     string // GET
+	Target     string // "/"
+	Host       string // "example.test"
+	Version    uint8  // 11
+	Client     string // "192.0.2.1:4711"
+	Local      string // "192.0.2.80:8080"
+	Fields     []string
+	Body       string
+	Length     int64 // of the body; 0 is len(Body), and -1 not known in advance
+	Open       bool  // the body is not complete with Body
+	Flags      channel.RequestFlags
+	Connection uint64 // 0 is a new one
+	// Facts is sent as a CONNECTION before the request; nil: none.
+	Facts        *channel.ConnectionFacts
 	Loop         int
 	Registration uint32 // 0 is the first
 }
@@ -80,6 +82,9 @@ func (s *Session) StartAll(rs ...Request) []*Exchange {
 	for _, r := range rs {
 		x := l.open(&r)
 		xs = append(xs, x)
+		if r.Facts != nil {
+			out = append(out, x.connectionFrame(r.Facts)...)
+		}
 		out = append(out, x.requestFrame(&r)...)
 	}
 	l.send(out)
@@ -104,6 +109,19 @@ func (l *Loop) open(r *Request) *Exchange {
 	l.sent++
 	return x
 }
+
+// connectionFrame tells of the connection of x, as the application asked for.
+func (x *Exchange) connectionFrame(f *channel.ConnectionFacts) []byte {
+	if asked := x.l.Hello.Connections; asked != channel.ConnectionsAll && (asked != channel.ConnectionsTLS || f.Version == 0) {
+		x.d.t.Errorf("the application has asked to be told of connections %q", asked)
+	}
+	facts := *f
+	facts.Number = x.Number
+	return channel.AppendFrame(nil, channel.Connection, 0, 0, 0, channel.AppendConnection(nil, &facts))
+}
+
+// Disconnect says that the connection of x has ended.
+func (x *Exchange) Disconnect() { x.l.Send(channel.AppendDisconnection(nil, x.Number)) }
 
 func (x *Exchange) requestFrame(r *Request) []byte {
 	method, target, host, client, local := r.Method, r.Target, r.Host, r.Client, r.Local

@@ -51,11 +51,15 @@ const (
 	Cancel   Type = 0x16
 	Credit   Type = 0x17
 	GoAway   Type = 0x18
+
+	Connection    Type = 0x19
+	Disconnection Type = 0x1A
 )
 
 var typeNames = map[Type]string{
 	Hello: "HELLO", Welcome: "WELCOME", Call: "CALL", Reply: "REPLY", Request: "REQUEST", Response: "RESPONSE",
 	Data: "DATA", Trailers: "TRAILERS", File: "FILE", Window: "WINDOW", Cancel: "CANCEL", Credit: "CREDIT", GoAway: "GOAWAY",
+	Connection: "CONNECTION", Disconnection: "DISCONNECTION",
 }
 
 func (t Type) String() string {
@@ -109,6 +113,9 @@ var shapes = [256]shape{
 	Cancel:   {stream: notZero, max: maxReason, value: CancelRefused, flags: FlagCredit},
 	Credit:   {stream: zero, min: 4, max: 4},
 	GoAway:   {stream: zero},
+
+	Connection:    {stream: zero, min: ConnectionFixed, max: MaxPayload},
+	Disconnection: {stream: zero, min: DisconnectionSize, max: DisconnectionSize},
 }
 
 // Reasons in the value of a CANCEL from the daemon; section 7.

@@ -15,7 +15,16 @@ type HelloMessage struct {
 	Loop     int    `json:"loop,omitempty"`
 	Window   uint32 `json:"window,omitempty"`
 	Credit   uint32 `json:"credit,omitempty"`
+	// Connections is what a loop is told of the connections of clients.
+	Connections string `json:"connections,omitempty"`
 }
+
+// What a loop may ask to be told of; docs/channel.md section 4.1.
+const (
+	ConnectionsNone = ""    // nothing
+	ConnectionsTLS  = "tls" // of those with TLS
+	ConnectionsAll  = "all" // of all
+)
 
 // Roles of a connection.
 const (

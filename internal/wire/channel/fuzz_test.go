@@ -141,3 +141,33 @@ func FuzzFields(f *testing.F) {
 		}
 	})
 }
+
+// What is parsed fits its bounds, and is appended again as it was but for what
+// does not fit.
+func FuzzConnection(f *testing.F) {
+	seed(f, Connection, false)
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if len(payload) > MaxPayload {
+			return
+		}
+		c, err := ParseConnection(payload)
+		if err != nil {
+			return
+		}
+		if c.Presented > len(c.Certificates) || len(c.Certificates) > MaxCertificates || len(c.Chains) > MaxChains {
+			t.Fatalf("%d of %d certificates, %d chains", c.Presented, len(c.Certificates), len(c.Chains))
+		}
+		for _, chain := range c.Chains {
+			for _, i := range chain {
+				_ = c.Certificates[i]
+			}
+		}
+		again := AppendConnection(nil, &c)
+		if len(again) > MaxPayload {
+			t.Fatalf("%d bytes", len(again))
+		}
+		if len(payload) < MaxCertificateData && !bytes.Equal(again, payload) {
+			t.Fatalf("%x became %x", payload, again)
+		}
+	})
+}

@@ -88,6 +88,20 @@ type description struct {
 	Text   octets  `json:"text,omitempty"`
 	Body   octets  `json:"body,omitempty"`
 
+	TLSVersion      uint16   `json:"tls_version,omitempty"`
+	CipherSuite     uint16   `json:"cipher_suite,omitempty"`
+	Group           uint16   `json:"group,omitempty"`
+	ConnectionFlags []string `json:"connection_flags,omitempty"`
+	ServerName      octets   `json:"server_name,omitempty"`
+	Protocol        octets   `json:"protocol,omitempty"`
+	Verdict         uint8    `json:"verdict,omitempty"`
+	VerdictCode     uint32   `json:"verdict_code,omitempty"`
+	VerdictName     octets   `json:"verdict_name,omitempty"`
+	VerdictText     octets   `json:"verdict_text,omitempty"`
+	Certificates    []octets `json:"certificates,omitempty"`
+	Presented       int      `json:"presented,omitempty"`
+	Chains          [][]int  `json:"chains,omitempty"`
+
 	Offset    string `json:"offset,omitempty"`
 	Length    string `json:"length,omitempty"`
 	Increment uint32 `json:"increment,omitempty"`
@@ -161,6 +175,10 @@ var (
 		name string
 		flag RequestFlags
 	}{{"TLS", RequestTLS}, {"CONTINUE", RequestContinue}, {"UPGRADE", RequestUpgrade}}
+	connectionFlagNames = []struct {
+		name string
+		flag ConnectionFlags
+	}{{"RESUMED", ConnectionResumed}, {"ASKED", ConnectionAsked}, {"TRUNCATED", ConnectionTruncated}}
 	jsonTypes = map[Type]func() any{
 		Hello:   func() any { return new(HelloMessage) },
 		Welcome: func() any { return new(WelcomeMessage) },
@@ -270,6 +288,36 @@ func decode(b []byte) (d description, rest []byte, err error) {
 		d.Offset, d.Length = strconv.FormatInt(offset, 10), strconv.FormatInt(length, 10)
 	case Window, Credit:
 		d.Increment, err = Uint32(payload)
+	case Disconnection:
+		var n uint64
+		n, err = ParseDisconnection(payload)
+		d.Connection = strconv.FormatUint(n, 10)
+	case Connection:
+		var c ConnectionFacts
+		if c, err = ParseConnection(payload); err != nil {
+			return d, nil, err
+		}
+		d.Connection = strconv.FormatUint(c.Number, 10)
+		d.TLSVersion, d.CipherSuite, d.Group = c.Version, c.Suite, c.Group
+		d.Verdict, d.VerdictCode, d.Presented = c.Verdict, c.Code, c.Presented
+		d.ServerName, d.Protocol = octets(c.ServerName), octets(c.Protocol)
+		d.VerdictName, d.VerdictText = octets(c.VerdictName), octets(c.VerdictText)
+		d.ConnectionFlags = []string{}
+		for _, f := range connectionFlagNames {
+			if c.Flags&f.flag != 0 {
+				d.ConnectionFlags = append(d.ConnectionFlags, f.name)
+			}
+		}
+		for _, der := range c.Certificates {
+			d.Certificates = append(d.Certificates, octets(der))
+		}
+		for _, chain := range c.Chains {
+			indices := []int{}
+			for _, i := range chain {
+				indices = append(indices, int(i))
+			}
+			d.Chains = append(d.Chains, indices)
+		}
 	}
 	return d, rest, err
 }
@@ -358,6 +406,37 @@ func encode(t testing.TB, d description) []byte {
 			t.Fatal(err)
 		}
 		b = AppendFile(b, offset, length)
+	case Disconnection:
+		n, err := strconv.ParseUint(d.Connection, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return AppendDisconnection(nil, n)
+	case Connection:
+		c := ConnectionFacts{
+			Version: d.TLSVersion, Suite: d.CipherSuite, Group: d.Group, Verdict: d.Verdict, Code: d.VerdictCode, Presented: d.Presented,
+			ServerName: string(d.ServerName), Protocol: string(d.Protocol), VerdictName: string(d.VerdictName), VerdictText: string(d.VerdictText),
+		}
+		var err error
+		if c.Number, err = strconv.ParseUint(d.Connection, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range connectionFlagNames {
+			if contains(d.ConnectionFlags, f.name) {
+				c.Flags |= f.flag
+			}
+		}
+		for _, der := range d.Certificates {
+			c.Certificates = append(c.Certificates, []byte(der))
+		}
+		for _, indices := range d.Chains {
+			var chain []byte
+			for _, i := range indices {
+				chain = append(chain, byte(i))
+			}
+			c.Chains = append(c.Chains, chain)
+		}
+		b = AppendConnection(b, &c)
 	case Window, Credit:
 		return AppendUint32Frame(nil, typ, d.Stream, d.Increment)
 	}

@@ -59,6 +59,10 @@ class Exchange {
     this.endTrailers = null;
   }
 
+  // facts is what the daemon knows of the client's connection; undefined if it
+  // was not asked to tell.
+  get facts() { return this.loop.connections.get(this.connection); }
+
   // ---- the request body ----
 
   data(b, start, end, flags) {

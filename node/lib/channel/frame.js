@@ -9,17 +9,22 @@ const MAX_PAYLOAD = 262144;
 const MAX_WINDOW = 0x7fffffff;
 const REQUEST_FIXED = 32;
 const RESPONSE_FIXED = 8;
+const CONNECTION_FIXED = 32;
 
 const Type = Object.freeze({
   HELLO: 0x01, WELCOME: 0x02, CALL: 0x03, REPLY: 0x04,
   REQUEST: 0x10, RESPONSE: 0x11, DATA: 0x12, TRAILERS: 0x13, FILE: 0x14,
   WINDOW: 0x15, CANCEL: 0x16, CREDIT: 0x17, GOAWAY: 0x18,
+  CONNECTION: 0x19, DISCONNECTION: 0x1a,
 });
 
 const Flag = Object.freeze({ END: 0x01, TEXT: 0x02, OPAQUE: 0x04, MORE: 0x08, CREDIT: 0x80 });
 
 // RequestFlag are the bits of the request flags (docs/channel.md section 4).
 const RequestFlag = Object.freeze({ TLS: 1, CONTINUE: 2, UPGRADE: 4 });
+
+// ConnectionFlag are the flags of a CONNECTION (section 4.1).
+const ConnectionFlag = Object.freeze({ RESUMED: 1, ASKED: 2, TRUNCATED: 4 });
 
 // Cancel are the reasons of a CANCEL from the daemon (section 7).
 const Cancel = Object.freeze({ ABORT: 0, GONE: 1, HALF_CLOSED: 2, BODY: 3, REFUSED: 4 });
@@ -45,6 +50,8 @@ rule(Type.WINDOW, 0, 1, 0);
 rule(Type.CANCEL, Flag.CREDIT, 1, Cancel.REFUSED);
 rule(Type.CREDIT, 0, -1, 0);
 rule(Type.GOAWAY, 0, -1, 0);
+rule(Type.CONNECTION, 0, -1, 0);
+rule(Type.DISCONNECTION, 0, -1, 0);
 
 // A ProtocolError is the peer's fault and ends the connection. `kind` is one of
 // the words of the test vectors.
@@ -151,6 +158,64 @@ function trailerStrings(b, start, end) {
   return strings(b, start + 4, end, 2 * u16(b, start));
 }
 
+// number reads 64 bits. JavaScript's numbers hold 53 of them exactly, which no
+// daemon lives long enough to count beyond.
+function number(b, at) { return u32(b, at) + u32(b, at + 4) * 0x100000000; }
+
+// disconnection reads the payload of DISCONNECTION: the number of a connection.
+function disconnection(b, start, end) {
+  if (end - start !== 8) throw new ProtocolError('payload', 'DISCONNECTION of the wrong size');
+  return number(b, start);
+}
+
+// The bounds of a CONNECTION.
+const MAX_TEXT = 4096;
+const MAX_CERTIFICATES = 64;
+const MAX_CHAINS = 16;
+const MAX_CHAIN = 32;
+
+// connectionFacts reads the payload of CONNECTION: what the daemon knows of a
+// client's connection. version 0 is a plain one. certificates are Buffers with
+// DER: the first `presented` are the client's, its own first; chains, lists of
+// indices of certificates, lead from it to an authority that is trusted.
+function connectionFacts(b, start, end) {
+  const bad = (message) => new ProtocolError('payload', `CONNECTION with ${message}`);
+  if (end - start < CONNECTION_FIXED) throw bad('less than its fixed part');
+  const length = u32(b, start + 20);
+  const count = b[start + 24];
+  const presented = b[start + 25];
+  const chainCount = b[start + 26];
+  let at = start + CONNECTION_FIXED;
+  if (length > MAX_TEXT || length > end - at || presented > count) throw bad('numbers that do not fit');
+  for (let i = start + 27; i < at; i++) if (b[i] !== 0) throw bad('bytes that are not used');
+  strings(b, at, at + length, 4); // as bytes: UTF-8 has no NUL in other characters
+  const [serverName, protocol, verdictName, verdictText] = b.utf8Slice(at, at + length).split('\0');
+  at += length;
+  if (count > MAX_CERTIFICATES || chainCount > MAX_CHAINS) throw bad('too many certificates or chains');
+  const certificates = [];
+  for (let i = 0; i < count; i++) {
+    if (end - at < 4 || u32(b, at) > end - at - 4) throw bad('a certificate that is cut off');
+    const next = at + 4 + u32(b, at);
+    certificates.push(Buffer.from(b.subarray(at + 4, next)));
+    at = next;
+  }
+  const chains = [];
+  for (let i = 0; i < chainCount; i++) {
+    const n = at < end ? b[at] : 0;
+    if (n === 0 || n > MAX_CHAIN || n > end - at - 1) throw bad('a chain that is cut off');
+    const chain = Array.from(b.subarray(at + 1, at + 1 + n));
+    if (chain.some((index) => index >= count)) throw bad('a chain to nowhere');
+    chains.push(chain);
+    at += 1 + n;
+  }
+  if (at !== end) throw bad('bytes behind its end');
+  return {
+    number: number(b, start), version: u16(b, start + 8), cipherSuite: u16(b, start + 10), group: u16(b, start + 12),
+    flags: b[start + 14], verdict: b[start + 15], verdictCode: u32(b, start + 16),
+    serverName, protocol, verdictName, verdictText, certificates, presented, chains,
+  };
+}
+
 function json(b, start, end) {
   try {
     const v = JSON.parse(b.utf8Slice(start, end));
@@ -160,7 +225,8 @@ function json(b, start, end) {
 }
 
 module.exports = {
-  VERSION, HEADER, MAX_PAYLOAD, MAX_WINDOW, REQUEST_FIXED, RESPONSE_FIXED, Type, Flag, RequestFlag, Cancel, METHODS,
+  VERSION, HEADER, MAX_PAYLOAD, MAX_WINDOW, REQUEST_FIXED, RESPONSE_FIXED, Type, Flag, RequestFlag, ConnectionFlag,
+  Cancel, METHODS,
   ProtocolError, u16, u32, checkHeader, putHeader, encode, encodeJSON, increment, reason, strings, requestStrings,
-  trailerStrings, json,
+  trailerStrings, json, connectionFacts, disconnection,
 };

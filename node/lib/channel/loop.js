@@ -11,7 +11,8 @@
 // is which shows the epoch, which changes with each CREDIT frame.
 
 const net = require('net');
-const { VERSION, Type, Cancel, ProtocolError, encode, encodeJSON, increment, json, reason, trailerStrings } = require('./frame');
+const { VERSION, Type, Cancel, ProtocolError, encode, encodeJSON, increment, json, reason, trailerStrings,
+  connectionFacts, disconnection } = require('./frame');
 const { Reader } = require('./reader');
 const { Writer } = require('./writer');
 
@@ -27,6 +28,7 @@ class Loop {
     this.bodyWindow = hello.window;
     this.window = DEFAULT_WINDOW;
     this.streams = [];
+    this.connections = new Map(); // of clients, by number: what the daemon told, if hello.connections asks for it
     this.open = 0; // streams that are not over
     this.owed = 0; // credits of the current epoch that were not given back
     this.epoch = 0;
@@ -106,6 +108,21 @@ class Loop {
         // the connection when it has our last answer.
         if (this.leaving) this.socket.end();
         return true;
+      case Type.CONNECTION: {
+        if (!this.ready) break;
+        const facts = connectionFacts(b, start, end);
+        this.connections.set(facts.number, facts);
+        return true;
+      }
+      case Type.DISCONNECTION: {
+        if (!this.ready) break;
+        const number = disconnection(b, start, end);
+        const facts = this.connections.get(number);
+        if (facts === undefined) return true;
+        this.connections.delete(number);
+        this.owner.disconnected(this, facts);
+        return true;
+      }
       case Type.DATA:
       case Type.TRAILERS:
       case Type.WINDOW:
@@ -195,6 +212,9 @@ class Loop {
       x.dropHeld();
       x.lost();
     }
+    const { connections } = this;
+    this.connections = new Map();
+    for (const facts of connections.values()) this.owner.disconnected(this, facts);
   }
 }
 

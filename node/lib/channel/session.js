@@ -27,8 +27,10 @@ class CallError extends Error {
 }
 
 class Session {
-  // options: { window, credit, exchange }; onEnd(err) is called once, after all
-  // requests were told.
+  // options: { window, credit, exchange, connections, disconnected }; onEnd(err) is
+  // called once, after all requests were told. connections is of which connections
+  // of clients the daemon tells, 'tls' or 'all'; an Exchange of such a one has
+  // facts (connectionFacts), and disconnected(loop, facts) is called when it ends.
   constructor(socketPath, options, onEnd) {
     this.path = socketPath;
     this.options = options;
@@ -95,6 +97,7 @@ class Session {
     for (let i = 0; i < loops; i++) {
       const loop = new Loop(this, this.path, {
         session: this.secret, loop: i, window: this.options.window, credit: this.options.credit,
+        connections: this.options.connections,
       });
       this.loops.push(loop);
       if (!this.referenced) loop.unref();
@@ -105,6 +108,10 @@ class Session {
     if (!this.loops.every((loop) => loop.ready)) return;
     clearTimeout(this.hello);
     this.resolveOpened(this);
+  }
+
+  disconnected(loop, facts) {
+    if (this.options.disconnected !== undefined) this.options.disconnected(loop, facts);
   }
 
   loopFailed(loop, err) {

@@ -1,0 +1,88 @@
+package conn
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"strings"
+
+	"github.com/httpsys/httpsys/internal/certs/clientcert"
+	"github.com/httpsys/httpsys/internal/exchange"
+	"github.com/httpsys/httpsys/internal/wire/channel"
+)
+
+// This file is a connection as applications are told of it.
+
+// Secure implements exchange.Peer.
+func (c *Conn) Secure() bool { return c.tls != nil }
+
+// Witnesses implements exchange.Peer.
+func (c *Conn) Witnesses() *exchange.Witnesses { return &c.witnesses }
+
+// AppendFacts implements exchange.Peer. It is called once for each worker that
+// sees the connection, so nothing of it is kept.
+func (c *Conn) AppendFacts(dst []byte) []byte {
+	f := channel.ConnectionFacts{Number: c.id}
+	if c.tls != nil {
+		state := c.tls.State()
+		describe(&f, &state, c.tls.Client())
+	}
+	return channel.AppendConnection(dst, &f)
+}
+
+// describe fills in what TLS has agreed on. r is nil if no certificate was asked
+// for.
+func describe(f *channel.ConnectionFacts, s *tls.ConnectionState, r *clientcert.Result) {
+	f.Version, f.Suite, f.Group = s.Version, s.CipherSuite, uint16(s.CurveID)
+	f.ServerName, f.Protocol = text(s.ServerName), text(s.NegotiatedProtocol)
+	if s.DidResume {
+		f.Flags |= channel.ConnectionResumed
+	}
+	if r == nil {
+		return
+	}
+	f.Flags |= channel.ConnectionAsked
+	f.Verdict, f.VerdictName, f.VerdictText = uint8(r.Verdict), r.Verdict.String(), text(r.Error())
+	_, f.Code = r.Verdict.Windows()
+	f.Presented = len(s.PeerCertificates)
+	places := make(map[*x509.Certificate]byte, f.Presented)
+	place := func(c *x509.Certificate) byte {
+		i, ok := places[c]
+		if !ok {
+			i = byte(min(len(f.Certificates), 255)) // beyond any bound: left out
+			places[c] = i
+			f.Certificates = append(f.Certificates, c.Raw)
+		}
+		return i
+	}
+	for _, c := range s.PeerCertificates {
+		f.Certificates = append(f.Certificates, c.Raw)
+		if _, ok := places[c]; !ok {
+			places[c] = byte(min(len(f.Certificates)-1, 255))
+		}
+	}
+	for _, chain := range r.Chains {
+		indices := make([]byte, len(chain))
+		for i, c := range chain {
+			indices[i] = place(c)
+		}
+		f.Chains = append(f.Chains, indices)
+	}
+}
+
+// maxText is the longest string of a CONNECTION.
+const maxText = 1000
+
+// text makes s fit for a CONNECTION. A server name is what the client sent, and a
+// verdict may quote from its certificate.
+func text(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "")
+	}
+	return s
+}

@@ -1,0 +1,49 @@
+package exchange
+
+import "slices"
+
+// Peer is the connection of a client, as workers are told of it
+// (docs/channel.md section 4.1).
+type Peer interface {
+	// Secure says whether it speaks TLS.
+	Secure() bool
+	// AppendFacts appends the payload of a CONNECTION.
+	AppendFacts(dst []byte) []byte
+	// Witnesses are those who were told.
+	Witnesses() *Witnesses
+}
+
+// Witness is a worker that was told of a connection, and hears of its end.
+type Witness interface {
+	Disconnected(number uint64)
+	// Gone says that the worker has ended, and need not be remembered.
+	Gone() bool
+}
+
+// Witnesses are the workers that know of a connection. Those that have ended are
+// forgotten when another one comes, so there are never more than there were
+// workers at one time.
+type Witnesses struct{ list []Witness }
+
+// Add adds w, and returns false if it is there already.
+func (s *Witnesses) Add(w Witness) bool {
+	// The usual case first: one worker, or the one that had the last request.
+	for i, have := range s.list {
+		if have == w {
+			s.list[0], s.list[i] = w, s.list[0]
+			return false
+		}
+	}
+	s.list = append(slices.DeleteFunc(s.list, Witness.Gone), w)
+	return true
+}
+
+// End tells all that the connection has ended.
+func (s *Witnesses) End(number uint64) {
+	for _, w := range s.list {
+		if !w.Gone() {
+			w.Disconnected(number)
+		}
+	}
+	s.list = nil
+}
