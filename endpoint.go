@@ -5,6 +5,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -296,6 +297,9 @@ func (s *Server) registration(url string) channel.RegisterParams {
 	if s.MaxAge != 0 {
 		ms := milliseconds(s.MaxAge)
 		p.MaxAgeMS = &ms
+	}
+	if strings.HasPrefix(url, "https:") {
+		p.Certificate = s.certificate
 	}
 	return p
 }

@@ -2,6 +2,7 @@ package httpsys
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log"
 	"net/http"
@@ -43,6 +44,14 @@ type Server struct {
 	// Timeouts and limits of the daemon for requests to these prefixes.
 	Timeouts Timeouts
 
+	// Certificates, each with its chain and its key, are shown to the clients of
+	// https prefixes where no administrator has bound one (httpsys add sslcert). Most
+	// programs have none: certificates belong to the machine. More than one: with
+	// different kinds of keys. The private keys must be such that they can be
+	// passed to the daemon (ECDSA, RSA or Ed25519), which keeps them in memory only, as
+	// long as the program runs.
+	Certificates []tls.Certificate
+
 	// MaxHandlers is how many handlers run at once; what is beyond it waits in
 	// the request queue (of each event loop of the daemon, as many again may
 	// already be on their way). Connections that a handler has hijacked do not
@@ -79,6 +88,8 @@ type Server struct {
 	isReady    bool
 	stopping   chan struct{} // closed by Shutdown and Close
 	onShutdown []func()
+
+	certificate *channel.Certificate // Certificates, for the channel
 }
 
 // Timeouts are bounds that the daemon keeps for the requests to the prefixes of
@@ -136,6 +147,18 @@ func (t Timeouts) params() *channel.Timeouts {
 // nil is http.DefaultServeMux. It returns only with an error.
 func ListenAndServe(url string, handler http.Handler) error {
 	s := &Server{Prefixes: []string{url}, Handler: handler}
+	return s.Serve(context.Background())
+}
+
+// ListenAndServeTLS is ListenAndServe for an https prefix and a program that has
+// a certificate of its own, in files in PEM: the certificate followed by those that
+// issued it, and its key. An administrator's binding comes before it.
+func ListenAndServeTLS(url, certFile, keyFile string, handler http.Handler) error {
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return err
+	}
+	s := &Server{Prefixes: []string{url}, Handler: handler, Certificates: []tls.Certificate{cert}}
 	return s.Serve(context.Background())
 }
 
@@ -205,6 +228,10 @@ func (s *Server) start(ctx context.Context, to sink, credit int, autoCredit bool
 			e.wanted = append(e.wanted, wantedPrefix{url: url, group: first})
 		}
 	}
+	var err error
+	if s.certificate, err = certificateParams(s.Certificates); err != nil {
+		return nil, err
+	}
 	if len(e.wanted) == 0 {
 		return nil, &Error{Op: "register", Code: InvalidParameter, Message: "the Server has no prefixes"}
 	}
@@ -233,7 +260,7 @@ func (s *Server) start(ctx context.Context, to sink, credit int, autoCredit bool
 		case <-first.Done():
 		}
 	}()
-	err := e.start(first)
+	err = e.start(first)
 	s.mu.Lock()
 	abandoned := s.abandoned
 	if err != nil {

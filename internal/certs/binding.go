@@ -27,8 +27,9 @@ type Binding struct {
 	now      func() time.Time
 }
 
-// Key says which binding it is, as in config.SSLCert.Key; "" if there is none
-// for the name and address that a client wants.
+// Key says which binding it is, as in config.SSLCert.Key; "program" if a
+// program has brought it along, "" if there is none for the name and address that
+// a client wants.
 func (b *Binding) Key() string { return b.key }
 
 // ticketID tells the session tickets of b from those of others, also from those
@@ -117,7 +118,18 @@ func (b *built) read(files []config.CertFiles, now time.Time) error {
 			return err
 		}
 		b.pairs = append(b.pairs, p)
+		if u := p.staple.until; !u.IsZero() && (b.due.IsZero() || u.Before(b.due)) {
+			b.due = u
+		}
+		if w := p.staple.warning; w != "" {
+			b.warnings = append(b.warnings, w)
+		}
 	}
+	return b.show()
+}
+
+// show makes b show its pairs.
+func (b *built) show() error {
 	cfg := b.binding.config
 	slices.SortStableFunc(b.pairs, func(x, y *pair) int { return kind(x).rank - kind(y).rank })
 	for i, p := range b.pairs {
@@ -125,12 +137,6 @@ func (b *built) read(files []config.CertFiles, now time.Time) error {
 			return fmt.Errorf("%s and %s have keys of the same kind (%s): one certificate for each kind is enough", b.pairs[i-1].path, p.path, kind(p).name)
 		}
 		cfg.Certificates = append(cfg.Certificates, p.tls)
-		if u := p.staple.until; !u.IsZero() && (b.due.IsZero() || u.Before(b.due)) {
-			b.due = u
-		}
-		if w := p.staple.warning; w != "" {
-			b.warnings = append(b.warnings, w)
-		}
 	}
 	if certs := cfg.Certificates; len(certs) > 1 {
 		cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return pick(hello, certs), nil }
@@ -172,10 +178,8 @@ func kind(p *pair) keyKind {
 // clientSide makes the part of a binding that does not depend on its
 // certificate.
 func (m *Manager) clientSide(c *config.SSLCert, b *built) error {
-	cfg := &tls.Config{
-		MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13,
-		CipherSuites: suites, NextProtos: m.opt.Protocols, Time: m.opt.Now,
-	}
+	b.binding = m.newBinding(c.Key(), c.ClientCertNegotiation)
+	cfg := b.binding.config
 	if c.DisableTLS12 {
 		cfg.MinVersion = tls.VersionTLS13
 	}
@@ -183,15 +187,11 @@ func (m *Manager) clientSide(c *config.SSLCert, b *built) error {
 		cfg.MaxVersion = tls.VersionTLS12
 	}
 	if c.DisableHTTP2 {
-		cfg.NextProtos = slices.DeleteFunc(slices.Clone(m.opt.Protocols), func(p string) bool { return p == "h2" })
+		disableHTTP2(cfg)
 	}
-	b.binding = &Binding{key: c.Key(), config: cfg, ask: c.ClientCertNegotiation, now: m.opt.Now}
 	if !c.ClientCertNegotiation {
 		return nil
 	}
-	// Asked for and never demanded: what is wrong with it is for the application
-	// to judge.
-	cfg.ClientAuth = tls.RequestClientCert
 	v := &clientcert.Verifier{AnyUsage: c.NoUsageCheck}
 	b.binding.verifier = v
 	if c.SSLCTLStore != "" {
@@ -232,6 +232,24 @@ func (m *Manager) clientSide(c *config.SSLCert, b *built) error {
 		v.OCSP = m.ocsp
 	}
 	return nil
+}
+
+// newBinding makes one that shows no certificate yet.
+func (m *Manager) newBinding(key string, ask bool) *Binding {
+	cfg := &tls.Config{
+		MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13,
+		CipherSuites: suites, NextProtos: m.opt.Protocols, Time: m.opt.Now,
+	}
+	if ask {
+		// Asked for and never demanded: what is wrong with it is for the
+		// application to judge.
+		cfg.ClientAuth = tls.RequestClientCert
+	}
+	return &Binding{key: key, config: cfg, ask: ask, now: m.opt.Now}
+}
+
+func disableHTTP2(cfg *tls.Config) {
+	cfg.NextProtos = slices.DeleteFunc(slices.Clone(cfg.NextProtos), func(p string) bool { return p == "h2" })
 }
 
 // host is the name that c is for, if it is for one.

@@ -14,6 +14,7 @@
 //	manager.go   the bindings: set, refreshed, shown
 //	table.go     the order in which they are looked up
 //	binding.go   one of them, made from its configuration
+//	offer.go     certificates that programs bring along, where nothing is bound
 //	store.go     a folder of certificates named by host
 //	pair.go      reading certificates and keys, and what can be wrong with them
 //	file.go      reading a file that only the right people may have written

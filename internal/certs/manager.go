@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,6 +55,7 @@ type Manager struct {
 	ocsp    *clientcert.OCSP
 	tickets tickets
 	table   atomic.Pointer[table]
+	offers  offers
 
 	mu      sync.Mutex
 	entries []*entry
@@ -99,7 +101,14 @@ func (m *Manager) Choose(hello *tls.ClientHelloInfo) *Binding {
 	}
 	addr := local.AddrPort()
 	addr = netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port())
-	return t.find(strings.ToLower(hello.ServerName), addr)
+	name := strings.ToLower(hello.ServerName)
+	if b := t.find(name, addr); b != nil {
+		return b
+	}
+	if b := m.offers.find(name, addr); b != nil {
+		return b
+	}
+	return t.none
 }
 
 // Check says whether a binding can be used, and what is unwise about it.
@@ -113,6 +122,12 @@ func (m *Manager) Check(c *config.SSLCert) (warnings []string, err error) {
 		return nil, err
 	}
 	return m.allWarnings(c, b, now), nil
+}
+
+// Usable tells whether clients of a place can be shown a certificate: all of
+// them or, where that depends on the address that they come to, some.
+func (m *Manager) Usable(at Place) bool {
+	return m.table.Load().usable(at) || m.offers.usable(at)
 }
 
 // CA describes the authority of this machine; localca.ErrNone if there is none.
@@ -168,17 +183,22 @@ func (m *Manager) try(e *entry, now time.Time) bool {
 func (m *Manager) publish() {
 	t := &table{
 		names: map[string]*Binding{}, below: map[string]*Binding{},
-		addrs: map[netip.AddrPort]*Binding{}, stores: map[uint16]*store{},
+		addrs: map[netip.AddrPort]*Binding{}, stores: map[uint16]*store{}, ports: map[uint16]bool{},
 		// Without certificates, crypto/tls answers with unrecognized_name.
 		none: &Binding{config: &tls.Config{SessionTicketsDisabled: true, MinVersion: tls.VersionTLS12}, now: m.opt.Now},
 	}
 	for _, e := range m.entries {
-		b := t.none // a binding that is broken does not make room for a weaker one
+		// A binding that is broken does not make room for a weaker one.
+		b := t.none
 		var s *store
 		if e.built != nil {
 			b, s = e.built.binding, e.built.store
 		}
 		c := &e.conf
+		if _, text, ok := strings.Cut(c.Key(), "="); ok && b != t.none {
+			n, _ := strconv.ParseUint(text[strings.LastIndexByte(text, ':')+1:], 10, 16)
+			t.ports[uint16(n)] = true
+		}
 		switch {
 		case c.IPPort != "":
 			if a, err := netip.ParseAddrPort(c.IPPort); err == nil {
@@ -274,4 +294,5 @@ func (m *Manager) newTickets() {
 			e.built.store.newTickets()
 		}
 	}
+	m.offers.newTickets(&m.tickets)
 }

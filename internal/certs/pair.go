@@ -52,15 +52,23 @@ func readPair(certPath, keyPath string, now time.Time) (*pair, error) {
 	if err != nil {
 		return p, err
 	}
-	if err := p.check(key, keyPath, now); err != nil {
+	if err := p.checkForm(key, keyPath); err != nil {
 		return p, err
 	}
+	if err := p.checkUse(now); err != nil {
+		return p, err
+	}
+	p.make(key)
+	p.readStaple(now)
+	return p, nil
+}
+
+// make puts a pair into the form of crypto/tls.
+func (p *pair) make(key crypto.Signer) {
 	p.tls = tls.Certificate{PrivateKey: key, Leaf: p.chain[0]}
 	for _, c := range p.chain {
 		p.tls.Certificate = append(p.tls.Certificate, c.Raw)
 	}
-	p.readStaple(now)
-	return p, nil
 }
 
 // parseChain reads certificates in PEM.
@@ -143,10 +151,8 @@ func parseKeyBlock(block *pem.Block) (any, error) {
 	return nil, fmt.Errorf("a %s is not known here", block.Type)
 }
 
-// check is what makes a certificate usable; what is merely unwise is in
-// warnings.
-func (p *pair) check(key crypto.Signer, keyPath string, now time.Time) error {
-	leaf := p.chain[0]
+// checkForm says whether key and chain belong together.
+func (p *pair) checkForm(key crypto.Signer, keyPath string) error {
 	if err := p.checkKey(key, keyPath); err != nil {
 		return err
 	}
@@ -163,6 +169,13 @@ func (p *pair) check(key crypto.Signer, keyPath string, now time.Time) error {
 				i+2, p.path, subject(c))
 		}
 	}
+	return nil
+}
+
+// checkUse says whether a server can use the certificate now; what is merely
+// unwise is in warnings.
+func (p *pair) checkUse(now time.Time) error {
+	leaf := p.chain[0]
 	for i, c := range p.chain {
 		which := p.path
 		if i > 0 {

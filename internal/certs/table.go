@@ -12,11 +12,12 @@ type table struct {
 	below  map[string]*Binding // PARENT:PORT of *.PARENT:PORT
 	addrs  map[netip.AddrPort]*Binding
 	stores map[uint16]*store
-	none   *Binding // for clients that want what is not there
+	ports  map[uint16]bool // on which anything is bound
+	none   *Binding        // for clients that want what is not there, or is broken
 }
 
 // find returns what a client gets that asks for name ("" if it asks for none)
-// on local. The order is that of HTTP.SYS: the name, the name with a wildcard
+// on local; nil if nothing is bound. The order is that of HTTP.SYS: the name, the name with a wildcard
 // for its first label, the address, all addresses of its family, the central
 // store. An exact address does not come before a name.
 func (t *table) find(name string, local netip.AddrPort) *Binding {
@@ -46,5 +47,28 @@ func (t *table) find(name string, local netip.AddrPort) *Binding {
 			return b
 		}
 	}
-	return t.none
+	return nil
+}
+
+// usable tells whether at least some clients of a place can be shown a
+// certificate.
+func (t *table) usable(at Place) bool {
+	if at.Name == "" && !at.Addr.IsValid() {
+		return t.ports[at.Port]
+	}
+	locals := []netip.Addr{at.Addr}
+	if !at.Addr.IsValid() {
+		locals = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+		for a := range t.addrs {
+			if a.Port() == at.Port {
+				locals = append(locals, a.Addr())
+			}
+		}
+	}
+	for _, a := range locals {
+		if b := t.find(at.Name, netip.AddrPortFrom(a, at.Port)); b != nil && b != t.none {
+			return true
+		}
+	}
+	return false
 }

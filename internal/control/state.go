@@ -59,6 +59,9 @@ type Listener struct {
 	Scheme      string   `json:"scheme"`
 	Addresses   []string `json:"addresses"`
 	Connections int      `json:"connections"`
+	// Warnings say what keeps clients from being served: one for each host
+	// without a certificate, and at most 10.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Session is a process that talks to the daemon.

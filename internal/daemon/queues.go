@@ -95,6 +95,9 @@ func (d *Daemon) endSession(s *session, died bool) {
 	if d.byUser[s.peer.UID]--; d.byUser[s.peer.UID] == 0 {
 		delete(d.byUser, s.peer.UID)
 	}
+	for id := range s.offers {
+		s.withdraw(id)
+	}
 	for id, n := range s.regs {
 		for range n {
 			d.unbind(id)

@@ -54,6 +54,15 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 		defer d.ports.Close(pre) // bind opens it once more, for the registration
 	}
 
+	offer, cerr := d.offerOf(s, pre, p.Certificate)
+	if cerr != nil {
+		return nil, cerr
+	}
+	var warning string
+	if offer == nil {
+		warning = d.noCertificate(pre) // may look at files: not under the lock
+	}
+
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if s.ended || d.ending {
@@ -61,6 +70,9 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 	}
 	if len(s.regs) >= maxRegistrations && s.peer.UID != 0 {
 		return nil, &channel.Error{Code: channel.Limit, Message: fmt.Sprintf("this session has %d registrations already", maxRegistrations)}
+	}
+	if offer != nil && len(s.offers) >= maxOffers && s.peer.UID != 0 {
+		return nil, &channel.Error{Code: channel.Limit, Message: fmt.Sprintf("this session has brought %d certificates already", maxOffers)}
 	}
 	q, cerr := d.openQueue(s, spec)
 	if cerr != nil {
@@ -77,7 +89,13 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 	}
 	reg.users++
 	s.regs[reg.ID]++
+	if offer != nil {
+		s.offer(reg, offer)
+	}
 	s.join(q)
+	if warning != "" {
+		d.log.Warn(warning, "url", reg.URL, "pid", s.peer.PID)
+	}
 	return &channel.RegisterResult{ID: reg.ID, URL: reg.URL, Queue: q.name}, nil
 }
 
@@ -150,6 +168,7 @@ func (s *session) unregister(p channel.UnregisterParams) (*struct{}, *channel.Er
 	}
 	if s.regs[p.ID]--; s.regs[p.ID] == 0 {
 		delete(s.regs, p.ID)
+		s.withdraw(p.ID)
 	}
 	d.unbind(p.ID)
 	return &struct{}{}, nil

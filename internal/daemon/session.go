@@ -43,6 +43,7 @@ type session struct {
 	channels []*worker.Channel // by loop; nil: not open
 	regs     map[uint32]int    // registrations, with how often
 	queues   map[*queueState]int
+	offers   map[uint32]func() // certificates of registrations; the function withdraws one
 	ended    bool
 
 	end sync.Once
@@ -199,7 +200,7 @@ func readHello(c *net.UnixConn) (hello channel.HelloMessage, fds []int, _ *chann
 }
 
 // capabilities beyond the mandatory part of the protocol.
-var capabilities = []string{"begun", "connections", "file", "opaque"}
+var capabilities = []string{"begun", "certificate", "connections", "file", "opaque"}
 
 // runSession is the life of a session. An error is for the application that
 // could not get one.
@@ -209,6 +210,7 @@ func (d *Daemon) runSession(c *net.UnixConn, peer server.Peer, hello channel.Hel
 	s := &session{
 		d: d, token: fmt.Sprintf("%x", random), peer: peer, program: printable(hello.Program), c: c,
 		channels: make([]*worker.Channel, len(d.units)), regs: map[uint32]int{}, queues: map[*queueState]int{},
+		offers: map[uint32]func(){},
 	}
 	d.mu.Lock()
 	if d.ending {

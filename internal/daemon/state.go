@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/httpsys/httpsys/internal/control"
+	"github.com/httpsys/httpsys/internal/prefix"
 	"github.com/httpsys/httpsys/internal/worker"
 )
 
@@ -15,9 +16,10 @@ func (d *Daemon) ServiceState() (*control.State, error) {
 	st := &control.State{Daemon: control.Daemon{
 		Version: control.Version, PID: os.Getpid(), UptimeMS: time.Since(d.started).Milliseconds(), Loops: len(d.units),
 	}}
+	warnings := d.portWarnings()
 	for _, p := range d.ports.List() {
 		st.Ports = append(st.Ports, int(p.Port))
-		l := control.Listener{Port: int(p.Port), Scheme: p.Scheme.String(), Connections: p.Connections}
+		l := control.Listener{Port: int(p.Port), Scheme: p.Scheme.String(), Connections: p.Connections, Warnings: warnings[p.Port]}
 		for _, a := range p.Addresses {
 			l.Addresses = append(l.Addresses, a.String())
 		}
@@ -96,4 +98,32 @@ func (d *Daemon) loopState() (inflight map[*session]int, oldest map[*queueState]
 		})
 	}
 	return inflight, oldest
+}
+
+// maxWarnings is how many hosts of a port are warned about; more say nothing
+// new.
+const maxWarnings = 10
+
+// portWarnings says which hosts of the https ports have no certificate.
+func (d *Daemon) portWarnings() map[uint16][]string {
+	d.mu.Lock()
+	hosts := map[prefix.Prefix]bool{} // without paths
+	for _, r := range d.regs {
+		if pre := r.Prefix; pre.Scheme == prefix.HTTPS {
+			pre.Path = "/"
+			hosts[pre] = true
+		}
+	}
+	d.mu.Unlock()
+	all := map[uint16][]string{}
+	for pre := range hosts {
+		if text := d.noCertificate(pre); text != "" {
+			all[pre.Port] = append(all[pre.Port], text)
+		}
+	}
+	for port, texts := range all {
+		slices.Sort(texts)
+		all[port] = texts[:min(len(texts), maxWarnings)]
+	}
+	return all
 }

@@ -2,13 +2,17 @@ package daemon
 
 import (
 	"crypto/tls"
+	"fmt"
+	"net/netip"
 	"path/filepath"
 	"time"
 
 	"github.com/httpsys/httpsys/internal/certs"
 	"github.com/httpsys/httpsys/internal/certs/localca"
 	"github.com/httpsys/httpsys/internal/control/server"
+	"github.com/httpsys/httpsys/internal/prefix"
 	"github.com/httpsys/httpsys/internal/tlsio"
+	"github.com/httpsys/httpsys/internal/wire/channel"
 )
 
 // protocols are offered on https ports, the preferred one first.
@@ -31,3 +35,80 @@ func (d *Daemon) startTLS() {
 
 // Certificates implements server.Engine.
 func (d *Daemon) Certificates() server.Certificates { return d.certs }
+
+// maxOffers bounds the certificates that one session has brought, unless it is
+// root's: each costs some 10 KiB.
+const maxOffers = 1000
+
+// offerOf reads the certificate that comes with a registration; nil if there is
+// none.
+func (d *Daemon) offerOf(s *session, pre prefix.Prefix, c *channel.Certificate) (*certs.Offer, *channel.Error) {
+	bad := func(format string, a ...any) *channel.Error {
+		return &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(format, a...)}
+	}
+	switch {
+	case c == nil:
+		return nil, nil
+	case pre.Scheme != prefix.HTTPS:
+		return nil, bad("%s has a certificate, which only an https prefix can use", pre)
+	}
+	p := certs.Program{AskClient: c.AskClient, DisableHTTP2: c.DisableHTTP2}
+	for _, text := range c.PEM {
+		p.Pairs = append(p.Pairs, []byte(text))
+	}
+	if c.Authorities != "" {
+		p.Authorities = []byte(c.Authorities)
+	}
+	o, err := d.certs.NewOffer(p)
+	if err != nil {
+		return nil, bad("the certificate for %s cannot be used: %v", pre, err)
+	}
+	if o.Expired(time.Now()) {
+		d.log.Warn("a program brings a certificate that has expired", "url", pre.String(), "pid", s.peer.PID, "program", s.program)
+	}
+	return o, nil
+}
+
+// offer shows a certificate as long as the session has the registration, or
+// until it brings another one for it. d.mu is held.
+func (s *session) offer(reg *registration, o *certs.Offer) {
+	withdraw := s.d.certs.Offer(placeOf(reg.Prefix), reg.ID, o)
+	s.withdraw(reg.ID)
+	s.offers[reg.ID] = withdraw
+}
+
+// placeOf is where the certificate for a prefix is looked for.
+func placeOf(pre prefix.Prefix) certs.Place {
+	at := certs.Place{Port: pre.Port}
+	switch pre.Kind {
+	case prefix.Explicit:
+		at.Name = pre.Host
+	case prefix.IPBound:
+		at.Addr = pre.Addr
+	}
+	return at
+}
+
+// noCertificate says, for people, that the clients of an https prefix will
+// fail; "" if they will not. HTTP.SYS takes such prefixes, too, and is silent.
+func (d *Daemon) noCertificate(pre prefix.Prefix) string {
+	if pre.Scheme != prefix.HTTPS || d.certs.Usable(placeOf(pre)) {
+		return ""
+	}
+	key := fmt.Sprintf("ipport=0.0.0.0:%d", pre.Port)
+	switch pre.Kind {
+	case prefix.Explicit:
+		key = fmt.Sprintf("hostnameport=%s:%d", pre.Host, pre.Port)
+	case prefix.IPBound:
+		key = "ipport=" + netip.AddrPortFrom(pre.Addr, pre.Port).String()
+	}
+	return fmt.Sprintf("no certificate is bound, so clients of https://%s:%d/ cannot connect: httpsys add sslcert %s cert=FILE key=FILE", pre.Host, pre.Port, key)
+}
+
+// withdraw takes back what offer gave. d.mu is held.
+func (s *session) withdraw(id uint32) {
+	if f := s.offers[id]; f != nil {
+		f()
+		delete(s.offers, id)
+	}
+}

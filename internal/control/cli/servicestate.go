@@ -176,6 +176,9 @@ func (s *snapshot) ports() {
 	s.line(0, "Listening ports:")
 	for _, l := range s.state.Listeners {
 		s.line(1, "%d (%s) on %s: %d connections", l.Port, l.Scheme, strings.Join(l.Addresses, ", "), l.Connections)
+		for _, w := range l.Warnings {
+			s.line(2, "Warning: %s", w)
+		}
 	}
 	s.blank()
 }

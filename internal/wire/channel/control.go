@@ -85,6 +85,16 @@ type RegisterParams struct {
 	Limit    int       `json:"limit,omitempty"`
 	MaxAgeMS *int64    `json:"max_age_ms,omitempty"`
 	Timeouts *Timeouts `json:"timeouts,omitempty"`
+	// Certificate is for an https prefix where no administrator has bound one.
+	Certificate *Certificate `json:"certificate,omitempty"`
+}
+
+// Certificate is a program's own (docs/channel.md section 3.2).
+type Certificate struct {
+	PEM          []string `json:"pem"` // each: certificate, its issuers, its key
+	AskClient    bool     `json:"ask_client,omitempty"`
+	Authorities  string   `json:"authorities,omitempty"` // PEM; of client certificates
+	DisableHTTP2 bool     `json:"disable_http2,omitempty"`
 }
 
 // Timeouts override the machine's for the requests of one registration; nil
