@@ -29,6 +29,10 @@ var (
 // Hijack takes the client's connection over. Before WriteHeader, the handler
 // gets the connection as it is and writes whatever it wants. After
 // WriteHeader(101), the daemon sends that response first.
+//
+// On HTTP/2 a request can be taken over that asks for a tunnel: a WebSocket, which
+// the daemon shows as the GET with Upgrade that it is in HTTP/1.1 (RFC 8441), or a
+// CONNECT after WriteHeader with 2xx. Others are http.ErrNotSupported, as in net/http.
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -38,7 +42,8 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, http.ErrHijacked
 	case w.finished:
 		return nil, nil, errFinished
-	case x.version > 11:
+	case x.version > 11 && x.flags&channel.RequestUpgrade == 0 &&
+		(x.method != channel.MethodConnect || w.status/100 != 2):
 		return nil, nil, http.ErrNotSupported
 	case w.sentHead:
 		return nil, nil, errHijackHead

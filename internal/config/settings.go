@@ -22,6 +22,8 @@ type Limits struct {
 	MaxTargetLength int // of a request target
 	MaxFields       int // number of header fields
 
+	HTTP2 HTTP2Limits
+
 	IPListen []netip.Addr // addresses to listen on; none: all of the machine
 }
 
@@ -69,13 +71,13 @@ var Timeouts = []Setting{
 }
 
 // Settings are the settings of "add setting": HTTP.SYS's registry values by
-// their names, and two that HTTP.SYS has no number for.
+// their names, and some that HTTP.SYS has no number for.
 //
 // A request head reaches an application in one frame of the channel, whose
 // payload is at most 256 KiB, and a target in absolute form is in it twice, as
 // target and as authority. The bounds of maxrequestbytes and maxtargetlength
 // are such that the longest head always fits.
-var Settings = []Setting{
+var Settings = append([]Setting{
 	size("maxfieldlength", "MaxFieldLength", "of one header field, name and value", 64, 65534, 16384,
 		func(l *Limits) *int { return &l.MaxFieldLength }),
 	size("maxrequestbytes", "MaxRequestBytes", "of a request line with all header fields", 256, 131072, 16384,
@@ -88,7 +90,7 @@ var Settings = []Setting{
 		Min:  8, Max: 4096, Default: 256,
 		field: func(l *Limits, n int64) { l.MaxFields = int(n) },
 	},
-}
+}, http2Settings()...)
 
 func seconds(name, label, help string, field func(*Limits) *time.Duration) Setting {
 	return Setting{
@@ -160,6 +162,8 @@ func (s *State) Limits() Limits {
 	apply(&l, Settings, s.Settings)
 	l.MaxFieldLength = min(l.MaxFieldLength, l.MaxRequestBytes)
 	l.MaxTargetLength = min(l.MaxTargetLength, l.MaxRequestBytes)
+	l.HTTP2.MaxStreamWindow = max(l.HTTP2.MaxStreamWindow, l.HTTP2.StreamWindow)
+	l.HTTP2.MaxConnectionWindow = max(l.HTTP2.MaxConnectionWindow, l.HTTP2.ConnectionWindow)
 	for _, text := range s.IPListen {
 		if a, err := ParseIP(text); err == nil {
 			l.IPListen = append(l.IPListen, a)

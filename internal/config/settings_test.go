@@ -23,6 +23,14 @@ func TestDefaultLimits(t *testing.T) {
 		MaxRequestBytes: 16384,
 		MaxTargetLength: 16384,
 		MaxFields:       256,
+		HTTP2: HTTP2Limits{
+			Streams: 128, Continuations: 16, StreamWindow: 65535, MaxStreamWindow: 4 << 20, ConnectionWindow: 1 << 20,
+			MaxConnectionWindow: 8 << 20, SettingsPerFrame: 32, UnreadAnswers: 1000, SettingsWait: 30 * time.Second,
+			ClientResetsPerMinute: 400, ServerResetsPerMinute: 100, RefusedPerMinute: 200, LongHeadsPerMinute: 50,
+			SettingsPerMinute: 60, PingsPerMinute: 600, WindowUpdatesPerMinute: 5000, PrioritiesPerMinute: 1000,
+			EmptyFramesPerMinute: 200, UnknownsPerMinute: 400, TinyWindowsPerMinute: 2000, LateFramesPerMinute: 40_000,
+			SlowStreamsPerMinute: 10,
+		},
 	}
 	if d := cmp.Diff(want, DefaultLimits(), compareAddr); d != "" {
 		t.Errorf("DefaultLimits (-want +got):\n%s", d)
@@ -47,8 +55,12 @@ func TestEverySettingReachesLimits(t *testing.T) {
 		try(s, &State{Version: Version, Timeouts: map[string]int64{s.Name: s.Min}})
 	}
 	for _, s := range Settings {
-		// The lowest number, but not one that lowers the others.
-		try(s, &State{Version: Version, Settings: map[string]int64{s.Name: max(s.Min, s.Default-1)}})
+		// Another number, but not one that lowers or raises the others.
+		n := s.Default - 1
+		if n < s.Min {
+			n = s.Default + 1
+		}
+		try(s, &State{Version: Version, Settings: map[string]int64{s.Name: n}})
 	}
 }
 

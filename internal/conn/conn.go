@@ -207,7 +207,12 @@ func (c *Conn) closeIfIdle() {
 		}
 		c.pump()
 	}
-	if c.silent() && !c.readable {
+	if !c.silent() || c.readable {
+		return
+	}
+	if h, ok := c.proto.(*http2); ok {
+		h.bye()
+	} else {
 		c.bye()
 	}
 }

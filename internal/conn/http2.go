@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"crypto/tls"
+
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/wire/h2"
 )
@@ -9,15 +11,18 @@ import (
 // with an exchange. What is valid, in which order responses leave and what is
 // an attack, is decided in internal/wire/h2.
 //
-// http2_stream.go is one request: exchange.Client.
+// http2_stream.go is one request on its way to the application, http2_respond.go
+// the answer (the two are exchange.Client), http2_connect.go tunnels,
+// http2_timeouts.go the clocks.
 type http2 struct {
 	*Conn
 	core    h2.Conn
-	streams *stream // all that have an exchange or something to send, in a list
-	failed  bool    // the connection is over once everything is sent
-	stalled bool    // the client was not read since it does not read
-	framing bool    // in send: settle must not start it again
-	waits   waits   // what the timer is for
+	reg     *exchange.Registration // that the last request was routed to
+	streams *stream                // all that have an exchange or something to send, in a list
+	failed  bool                   // the connection is over once everything is sent
+	stalled bool                   // the client was not read since it does not read
+	framing bool                   // in send: settle must not start it again
+	waits   waits                  // what the timer is for
 }
 
 // backlog is how many bytes may wait for the socket of a connection before
@@ -32,10 +37,34 @@ func (c *Conn) startHTTP2() *http2 {
 	}
 	h := &http2{Conn: c}
 	c.proto = h
+	c.s.http2s++
 	h.lend()
 	h.core.Init(c.s.h2(), c.s.Loop.Now())
+	if c.tls != nil && forbidden(c.tls.State()) {
+		h.core.Fail(h2.ErrCipher)
+		h.events()
+	}
+	if c.s.draining {
+		h.core.Shutdown(c.s.Loop.Now())
+	}
 	h.sendSoon()
 	return h
+}
+
+// forbidden says whether HTTP/2 may not be spoken on a TLS connection: RFC 9113
+// 9.2 asks for TLS 1.2 and for none of the cipher suites of its appendix A. Of
+// those that crypto/tls knows these are left.
+func forbidden(s tls.ConnectionState) bool {
+	if s.Version >= tls.VersionTLS13 {
+		return false
+	}
+	switch s.CipherSuite {
+	case tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:
+		return s.Version < tls.VersionTLS12
+	}
+	return true
 }
 
 // lend gives the core an array to write to; flush takes it back.
@@ -109,15 +138,25 @@ func (c *http2) begin(e *h2.Event) {
 	}
 	// A CONNECT has no content; what comes behind it is for the tunnel, which
 	// the application may open or not.
-	st.connect = e.Request.Connect
+	st.connect, st.expects = e.Request.Connect, e.Request.ExpectContinue
 	st.ended, st.told = e.End, e.End || st.connect
-	x, _, refusal := c.s.Stage.Begin(st, &e.Request.Request, &facts, nil, st.told)
+	r := &e.Request.Request
+	if e.Request.Protocol != nil {
+		st.extended = true
+		r = c.s.asUpgrade(e.Request)
+	}
+	x, reg, refusal := c.s.Stage.Begin(st, r, &facts, nil, st.told)
+	if reg != nil {
+		c.reg = reg
+	}
 	if refusal.Status != 0 {
 		c.refuse(st, refusal.Status, refusal.Reason, refusal.Text, refusal.Retry)
 		return
 	}
 	st.x = x
+	e.Stream.SetMinSendRate(c.minSendRate())
 	st.resume() // it may have been assigned before we knew of it
+	st.arm()
 }
 
 // turnEnd implements protocol: all frames of a turn leave together.
@@ -200,6 +239,14 @@ func (c *http2) eof() { c.close() }
 
 func (c *http2) idle() bool { return c.core.Streams() == 0 && len(c.core.Out) == 0 }
 
+// bye ends a connection on which nothing goes on. A request may be on its way:
+// GOAWAY says that it was not taken.
+func (c *http2) bye() {
+	c.lend()
+	c.core.ShutdownNow()
+	c.sendSoon() // settle closes
+}
+
 // drain implements protocol.
 func (c *http2) drain() {
 	c.lend()
@@ -216,52 +263,5 @@ func (c *http2) gone() {
 		c.s.pool.takeBack(c.core.Out)
 		c.core.Out = nil
 	}
-}
-
-// arm sets the timer for whatever comes first: what the core waits for, a
-// client that takes nothing, or one that asks for nothing.
-func (c *http2) arm() {
-	if c.closed || c.lingering {
-		return
-	}
-	now := c.s.Loop.Now()
-	w, after := forNothing, int64(0)
-	if d := c.core.Deadline(now); d > 0 {
-		w, after = forBody, max(d-now, 1)
-	}
-	if c.out != nil && c.s.limits.minSendRate > 0 && (after == 0 || after > sendPeriod) {
-		w, after = forSend, sendPeriod
-		if c.waits == forSend && c.timer.Running() {
-			return
-		}
-		c.mark = c.sent
-	} else if c.core.Streams() == 0 && c.s.limits.idle > 0 && (after == 0 || after > c.s.limits.idle) {
-		w, after = forRequest, c.s.limits.idle
-	}
-	c.waits = w
-	c.setTimer(after)
-}
-
-// expire implements protocol.
-func (c *http2) expire() {
-	w := c.waits
-	c.waits = forNothing
-	switch w {
-	case forSend:
-		if c.sent-c.mark < c.s.limits.minSendRate*sendPeriod/1000 {
-			c.reset()
-			return
-		}
-	case forRequest:
-		c.drain() // says GOAWAY, then closes
-		return
-	default:
-		c.lend()
-		c.core.Expire(c.s.Loop.Now())
-		c.events()
-	}
-	if !c.closed {
-		c.sendSoon()
-		c.arm()
-	}
+	c.s.http2s--
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/httpsys/httpsys/internal/tlsio"
 	"github.com/httpsys/httpsys/internal/wire/h1"
 	"github.com/httpsys/httpsys/internal/wire/h2"
+	"github.com/httpsys/httpsys/internal/wire/message"
 )
 
 // readSize is how much is read from a client at once.
@@ -51,12 +52,17 @@ type Server struct {
 
 	h2limits h2.Limits
 	h2shared *h2.Shared // nil: no client has spoken HTTP/2 yet
+	http2s   int        // connections that speak HTTP/2
+	streams  streamPool
+	upgrade  message.Request // what asUpgrade made
+	fields   []message.Field // scratch of http2_connect.go
 }
 
 // h2 is what the HTTP/2 connections of the loop share.
 func (s *Server) h2() *h2.Shared {
 	if s.h2shared == nil {
 		s.h2shared = h2.NewShared(&s.h2limits, ServerName)
+		s.h2shared.ExtendedConnect = true
 	}
 	return s.h2shared
 }
@@ -91,6 +97,7 @@ func (s *Server) SetLimits(l config.Limits) {
 	s.h2limits.Head, s.h2limits.Field = l.MaxRequestBytes, l.MaxFieldLength
 	s.h2limits.Target, s.h2limits.Fields = l.MaxTargetLength, l.MaxFields
 	s.h2limits.HeaderWait, s.h2limits.MinSendRate = s.limits.headerWait, l.MinSendRate
+	setHTTP2Limits(&s.h2limits, &l.HTTP2)
 }
 
 // Endpoint is the port that connections come in on.
@@ -172,6 +179,7 @@ func (s *Server) TurnEnd() {
 	s.ending = false
 	clear(dirty)
 	s.spare = dirty[:0]
+	s.streams.turnEnd()
 }
 
 func (s *Server) flushLater(c *Conn) {

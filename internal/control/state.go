@@ -9,6 +9,7 @@ type State struct {
 	Listeners []Listener `json:"listeners"` // the same with details
 	Sessions  []Session  `json:"sessions"`
 	Daemon    Daemon     `json:"daemon"`
+	HTTP2     HTTP2      `json:"http2"`
 	// Timeouts are the machine's, by the names of "show timeout"; 0 is off.
 	Timeouts map[string]int64 `json:"timeouts"`
 }
@@ -74,6 +75,18 @@ type Session struct {
 	URLs    []Registration `json:"urls"`
 }
 
+// HTTP2 is what HTTP/2 connections do and did since the daemon started.
+type HTTP2 struct {
+	Connections    int    `json:"connections"`     // open now
+	Streams        int    `json:"streams"`         // requests under way on them
+	ClientResets   uint64 `json:"client_resets"`   // streams that clients have reset
+	ServerResets   uint64 `json:"server_resets"`   // streams reset for what a client sent
+	HiddenRequests uint64 `json:"hidden_requests"` // reset before any program saw them
+	// Ended is how many connections were ended for each kind of abuse, by the
+	// reason of the error log; kinds that never occurred are 0.
+	Ended map[string]uint64 `json:"ended"`
+}
+
 // Registration is a URL prefix bound to a queue by a session.
 type Registration struct {
 	ID    uint32 `json:"id"`
@@ -96,6 +109,9 @@ func (s *State) Normalize() {
 	notNil(&s.Ports)
 	notNil(&s.Listeners)
 	notNil(&s.Sessions)
+	if s.HTTP2.Ended == nil {
+		s.HTTP2.Ended = map[string]uint64{}
+	}
 	for i := range s.Queues {
 		notNil(&s.Queues[i].Prefixes)
 		notNil(&s.Queues[i].Workers)

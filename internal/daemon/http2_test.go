@@ -12,7 +12,9 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/httpsys/httpsys/internal/control"
 	"github.com/httpsys/httpsys/internal/testkit"
+	"github.com/httpsys/httpsys/internal/wire/channel"
 )
 
 // h2client speaks HTTP/2 with prior knowledge, frame by frame.
@@ -70,6 +72,10 @@ func (h *h2client) next() string {
 			return fmt.Sprintf("%d %q%s", f.StreamID, f.Data(), end)
 		case *http2.RSTStreamFrame:
 			return fmt.Sprintf("%d reset %v", f.StreamID, f.ErrCode)
+		case *http2.PingFrame:
+			if !f.IsAck() {
+				h.WritePing(true, f.Data)
+			}
 		case *http2.GoAwayFrame:
 			return fmt.Sprintf("goaway %v", f.ErrCode)
 		}
@@ -236,4 +242,73 @@ func TestHTTP2SlowReader(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
+}
+
+// A client that stops in the middle of a body: the application hears of it
+// after the prefix's own timeout, and may answer.
+func TestHTTP2EntityBodyTimeout(t *testing.T) {
+	d := testkit.Start(t, testkit.Options{})
+	app := d.App(testkit.AppOptions{Credit: 2})
+	short, never := int64(50), int64(0)
+	quick := app.RegisterWith(channel.RegisterParams{URL: "http://+:0/", Timeouts: &channel.Timeouts{EntityBodyMS: &short}})
+	app.RegisterWith(channel.RegisterParams{URL: fmt.Sprintf("http://+:%d/never/", quick.Port), Timeouts: &channel.Timeouts{EntityBodyMS: &never}})
+	conn, err := testkit.TryDial(fmt.Sprintf("127.0.0.1:%d", quick.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := dialHTTP2(t, conn)
+	c.request(1, false, ":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/never/")
+	patient := app.Request()
+	c.request(3, false, ":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/")
+	r := app.Request()
+	c.WriteData(3, false, []byte("half"))
+	r.WantBody("half", false)
+	r.WantCancel(3)
+	c.WriteData(3, false, []byte("too late"))
+	r.Respond(408, nil, "")
+	c.want("3 status 408 END", "3 reset NO_ERROR")
+	c.WriteData(1, true, []byte("late"))
+	patient.WantBody("late", true)
+	patient.Respond(200, nil, "")
+	c.want("1 status 200 END")
+}
+
+// An idle connection hears that it is closed, after the time that the prefix of
+// its last request has set.
+func TestHTTP2IdleTimeout(t *testing.T) {
+	d := testkit.Start(t, testkit.Options{})
+	app := d.App(testkit.AppOptions{Credit: 1})
+	short := int64(50)
+	reg := app.RegisterWith(channel.RegisterParams{URL: "http://+:0/", Timeouts: &channel.Timeouts{IdleConnectionMS: &short}})
+	conn, err := testkit.TryDial(fmt.Sprintf("127.0.0.1:%d", reg.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := dialHTTP2(t, conn)
+	c.get(1, "/")
+	app.Request().Respond(200, nil, "")
+	c.want("1 status 200 END", "goaway NO_ERROR", "goaway NO_ERROR", "EOF")
+}
+
+// A daemon that ends lets its clients know, and what is under way be answered.
+func TestHTTP2Drain(t *testing.T) {
+	d, app, reg, busy := oneHTTP2(t, 1)
+	idle, err := testkit.TryDial(fmt.Sprintf("127.0.0.1:%d", reg.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	i := dialHTTP2(t, idle)
+	busy.get(1, "/")
+	r := app.Request()
+	d.Wait("two connections of HTTP/2", func(st *control.State) bool { return st.HTTP2.Connections == 2 && st.HTTP2.Streams == 1 })
+	ended := make(chan struct{})
+	go func() { d.Shutdown(); close(ended) }()
+	i.want("goaway NO_ERROR", "EOF")
+	busy.want("goaway NO_ERROR", "goaway NO_ERROR")
+	r.Respond(200, nil, "done")
+	busy.want("1 status 200", `1 "done" END`, "EOF")
+	<-ended
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/httpsys/httpsys/internal/control"
 	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/wire/h2"
 	"github.com/httpsys/httpsys/internal/worker"
 )
 
@@ -26,6 +27,7 @@ func (d *Daemon) ServiceState() (*control.State, error) {
 		st.Listeners = append(st.Listeners, l)
 	}
 	inflight, oldest := d.loopState()
+	st.HTTP2 = d.http2State()
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -67,6 +69,25 @@ func (d *Daemon) ServiceState() (*control.State, error) {
 	slices.SortFunc(st.Sessions, func(a, b control.Session) int { return cmp.Compare(a.ID, b.ID) })
 	st.Normalize()
 	return st, nil
+}
+
+// http2State adds up what the loops count.
+func (d *Daemon) http2State() control.HTTP2 {
+	out := control.HTTP2{Ended: map[string]uint64{}}
+	for _, u := range d.units {
+		u.loop.Call(func() {
+			st := u.conns.HTTP2()
+			out.Connections += st.Connections
+			out.Streams += st.Streams
+			out.ClientResets += st.ClientResets
+			out.ServerResets += st.Faults
+			out.HiddenRequests += st.Hidden
+			for a, n := range st.Ended {
+				out.Ended[h2.Abuse(a).Reason()] += n
+			}
+		})
+	}
+	return out
 }
 
 // loopState asks the loops for what only they know: the requests that each

@@ -248,7 +248,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"add", "urlacl", "url=http://+:80/", "user=alice", ""}, "user= listen= delegate= group="},
 		{[]string{"add", "urlacl", "listen="}, "listen=yes listen=no"},
 		{[]string{"add", "setting", "settingtype="},
-			"settingtype=maxfieldlength settingtype=maxrequestbytes settingtype=maxtargetlength settingtype=maxfields"},
+			"settingtype=" + strings.Join(names(config.Settings), " settingtype=")},
 		{[]string{"show", "servicestate", "VIEW="}, "view=session view=requestq"},
 		{[]string{"help", "add", ""}, "iplisten setting sslcert timeout urlacl"},
 	}

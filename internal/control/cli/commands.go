@@ -163,7 +163,7 @@ requestqueuetimeout for queues that are made afterwards.`,
 	{
 		verb: "add", object: "setting", run: settings.add, rights: forAdmins,
 		tags: []tag{settingTag, {name: "value", value: "NUMBER", required: true,
-			help: "bytes; for maxfields the number of fields"}},
+			help: "in the unit of the setting, see the table; off is possible for http2settingswait only"}},
 		short:    "Set a limit on what clients may send",
 		long:     `It holds at once, from the next request on.`,
 		examples: []string{"httpsys add setting settingtype=maxrequestbytes value=65536"},

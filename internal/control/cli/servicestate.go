@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +70,7 @@ func (s *snapshot) sessionView() {
 		s.blank()
 	}
 	s.ports()
+	s.http2()
 }
 
 func (s *snapshot) queueView() {
@@ -87,6 +90,7 @@ func (s *snapshot) queueView() {
 		s.blank()
 	}
 	s.ports()
+	s.http2()
 }
 
 func groupsOf(session *control.Session) []group {
@@ -179,6 +183,26 @@ func (s *snapshot) ports() {
 		for _, w := range l.Warnings {
 			s.line(2, "Warning: %s", w)
 		}
+	}
+	s.blank()
+}
+
+func (s *snapshot) http2() {
+	h := &s.state.HTTP2
+	s.line(0, "HTTP/2:")
+	s.line(1, "Connections: %d, streams: %d", h.Connections, h.Streams)
+	s.line(1, "Streams reset by clients: %d, for what clients sent: %d", h.ClientResets, h.ServerResets)
+	s.line(1, "Requests reset before a program saw them: %d", h.HiddenRequests)
+	s.line(1, "Connections ended for abuse:")
+	none := true
+	for _, reason := range slices.Sorted(maps.Keys(h.Ended)) {
+		if n := h.Ended[reason]; n > 0 {
+			s.line(2, "%s: %d", reason, n)
+			none = false
+		}
+	}
+	if none {
+		s.line(2, "none")
 	}
 	s.blank()
 }

@@ -209,7 +209,7 @@ func TestNumberFaults(t *testing.T) {
 		{"add timeout", `{}`, "name of the timeout is missing: one of idleconnectiontimeout, headerwaittimeout, " +
 			"entitybodytimeout, drainentitybodytimeout, requestqueuetimeout, minsendrate"},
 		{"add setting", `{"name":"sslthrottle","value":1}`, `there is no setting "sslthrottle": use one of maxfieldlength, ` +
-			"maxrequestbytes, maxtargetlength, maxfields"},
+			"maxrequestbytes, maxtargetlength, maxfields, …: httpsys show setting lists them"},
 		{"add timeout", `{"name":"headerwaittimeout"}`, "the value of headerwaittimeout is missing"},
 		{"add timeout", `{"name":"headerwaittimeout","value":65535}`, "headerwaittimeout is 1 to 65534 secs, or 0 for off: 65535 is not possible"},
 		{"add setting", `{"name":"maxfields","value":0}`, "maxfields is 8 to 4096 fields: 0 is not possible"},
@@ -309,6 +309,7 @@ func TestServiceState(t *testing.T) {
 	want := `{"queues":[{"name":"q","owner":"","state":"","length":0,"limit":0,"prefixes":[],"workers":[],` +
 		`"counters":{"requests":0,"rejected":0,"cancelled":0,"oldest_ms":0,"expired":0},"owner_uid":0,"private":false,"max_age_ms":0}],` +
 		`"ports":[],"listeners":[],"sessions":[],"daemon":{"version":"","pid":0,"uptime_ms":0,"loops":0},` +
+		`"http2":{"connections":0,"streams":0,"client_resets":0,"server_resets":0,"hidden_requests":0,"ended":{}},` +
 		`"timeouts":{"drainentitybodytimeout":120,"entitybodytimeout":120,"headerwaittimeout":120,` +
 		`"idleconnectiontimeout":120,"minsendrate":0,"requestqueuetimeout":120}}`
 	if got := m.must(nobody, "show servicestate", `{}`); got != want {

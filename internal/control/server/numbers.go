@@ -30,6 +30,9 @@ func (k kindOf) find(name string) (config.Setting, *channel.Error) {
 	for _, s := range k.table {
 		names = append(names, s.Name)
 	}
+	if len(names) > 10 { // too many for one line
+		names = append(names[:4:4], "…: httpsys show "+k.word+" lists them")
+	}
 	if name == "" {
 		return config.Setting{}, errorf(channel.InvalidParameter, "name of the %s is missing: one of %s", k.word, strings.Join(names, ", "))
 	}

@@ -77,6 +77,9 @@ type Counters struct {
 	ClientResets, Faults uint64
 }
 
+// Reason is the word by which an Abuse is logged and counted.
+func (a Abuse) Reason() string { return calm[a].Reason }
+
 // count notes that something happened and reports whether it was too much;
 // then the connection has failed.
 //

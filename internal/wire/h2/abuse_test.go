@@ -6,6 +6,8 @@ import (
 	"testing"
 )
 
+var most = DefaultLimits.Rates
+
 // Each attack is a client that goes on and on. The connection must end with
 // the right error before the client has sent more than a bound, and what the owner hears, what is
 // sent and what is held meanwhile have bounds, too.
@@ -15,32 +17,32 @@ var attacks = []struct {
 	step    func(i uint32) string // sent again and again, i = 0, 1, …
 	change  func(l *Limits)
 	want    *Error
-	steps   int // it must end within so many
-	told    int // requests the owner may hear of
+	steps   uint16 // it must end within so many
+	told    int    // requests the owner may hear of
 }{
 	{"rapid reset (CVE-2023-44487)", "",
 		func(i uint32) string { return get(2*i+1) + reset(2*i+1, Cancel) },
-		nil, calm[resets], 201, 0},
+		nil, calm[resets], most.Resets + 1, 0},
 	{"rapid reset with a WINDOW_UPDATE that makes us reset (MadeYouReset, CVE-2025-8671)", "",
 		func(i uint32) string { return get(2*i+1) + update(2*i+1, 0) },
-		nil, calm[faults], 51, 0},
+		nil, calm[faults], most.Faults + 1, 0},
 	{"MadeYouReset by an overflow of the window", "",
 		func(i uint32) string { return get(2*i+1) + update(2*i+1, 1<<31-1) },
-		nil, calm[faults], 51, 0},
+		nil, calm[faults], most.Faults + 1, 0},
 	{"MadeYouReset by DATA behind the end", "",
 		func(i uint32) string { return get(2*i+1) + data(2*i+1, false, "x") },
-		nil, calm[faults], 51, 0},
+		nil, calm[faults], most.Faults + 1, 0},
 	{"MadeYouReset by a malformed request", "",
 		func(i uint32) string { return get(2*i+1, "A", "b") },
-		nil, calm[faults], 51, 0},
+		nil, calm[faults], most.Faults + 1, 0},
 	{"more streams than allowed", strings.Join(gets(1, 128), ""),
 		func(i uint32) string { return get(2*i + 1001) },
-		nil, calm[refused], 101, 128},
+		nil, calm[refused], most.Refused + 1, 128},
 	{"heads that are too long", "",
 		func(i uint32) string {
 			return get(2*i+1, "a", strings.Repeat("x", 8100), "b", strings.Repeat("x", 8100))
 		},
-		nil, calm[longHeads], 21, 0},
+		nil, calm[longHeads], most.LongHeads + 1, 0},
 	{"CONTINUATION without end (CVE-2024-27316 and others)", frame(typeHeaders, 0, 1, block(pseudo("GET")...)),
 		func(i uint32) string { return frame(typeContinuation, 0, 1, block("a", "b")) },
 		nil, calm[continuations], 17, 0},
@@ -49,7 +51,7 @@ var attacks = []struct {
 		nil, calm[headBomb], 5, 0},
 	{"empty CONTINUATIONs", frame(typeHeaders, 0, 1, block(pseudo("GET")...)),
 		func(i uint32) string { return frame(typeContinuation, 0, 1, "") },
-		func(l *Limits) { l.Continuations = 1 << 14 }, calm[empty], 101, 0},
+		func(l *Limits) { l.Continuations = 1 << 14 }, calm[empty], most.Empty + 1, 0},
 	{"HPACK bomb (CVE-2016-6581)", "",
 		func(i uint32) string {
 			// A field of 4000 bytes in the table, and then a byte for each of its copies.
@@ -57,21 +59,21 @@ var attacks = []struct {
 			long = append(long, strings.Repeat("x", 4000)...)
 			return frame(typeHeaders, flagEndHeaders|flagEndStream, 2*i+1, string(long)+strings.Repeat("\xbe", 12000))
 		}, nil, calm[headBomb], 1, 0},
-	{"SETTINGS flood (CVE-2019-9515)", "", func(uint32) string { return settingsOf("") }, nil, calm[settings], 20, 0},
+	{"SETTINGS flood (CVE-2019-9515)", "", func(uint32) string { return settingsOf("") }, nil, calm[settings], most.Settings, 0},
 	{"a SETTINGS frame full of entries", "", func(uint32) string { return settingsOf(strings.Repeat(setting(setInitialWindow, 7), 2730)) },
 		nil, calm[settingsEntries], 1, 0},
-	{"acknowledgements that nobody waits for", "", func(uint32) string { return ackSettings }, nil, calm[settings], 20, 0},
-	{"PING flood (CVE-2019-9512)", "", func(uint32) string { return frame(typePing, 0, 0, "12345678") }, nil, calm[pings], 201, 0},
-	{"PING answers that nobody waits for", "", func(uint32) string { return frame(typePing, flagAck, 0, "12345678") }, nil, calm[pings], 201, 0},
-	{"PRIORITY flood (CVE-2019-9513)", "", func(i uint32) string { return frame(typePriority, 0, 2*i+1, u32(0)+"x") }, nil, calm[priorities], 501, 0},
-	{"PRIORITY_UPDATE flood", "", func(i uint32) string { return frame(typePriorityUpdate, 0, 0, u32(2*i+1)+"u=1") }, nil, calm[priorities], 501, 0},
-	{"WINDOW_UPDATE flood", "", func(uint32) string { return update(0, 1) }, nil, calm[windowUpdates], 2001, 0},
-	{"empty DATA frames (CVE-2019-9518)", post(1), func(uint32) string { return data(1, false, "") }, nil, calm[empty], 101, 1},
-	{"DATA frames of padding", post(1), func(uint32) string { return frame(typeData, flagPadded, 1, "\x01\x00") }, nil, calm[empty], 101, 1},
-	{"unknown frames", "", func(uint32) string { return frame(0xfe, 0, 0, "") }, nil, calm[unknown], 201, 0},
-	{"GOAWAY again and again", "", func(uint32) string { return frame(typeGoAway, 0, 0, u32(0)+u32(0)) }, nil, calm[unknown], 202, 0},
-	{"DATA on a stream that we have reset", post(1, "A", "b"), func(uint32) string { return data(1, false, "") }, nil, calm[late], 20001, 0},
-	{"RST_STREAM on a stream that is over", get(1) + reset(1, Cancel), func(uint32) string { return reset(1, Cancel) }, nil, calm[late], 20001, 0},
+	{"acknowledgements that nobody waits for", "", func(uint32) string { return ackSettings }, nil, calm[settings], most.Settings, 0},
+	{"PING flood (CVE-2019-9512)", "", func(uint32) string { return frame(typePing, 0, 0, "12345678") }, nil, calm[pings], most.Pings + 1, 0},
+	{"PING answers that nobody waits for", "", func(uint32) string { return frame(typePing, flagAck, 0, "12345678") }, nil, calm[pings], most.Pings + 1, 0},
+	{"PRIORITY flood (CVE-2019-9513)", "", func(i uint32) string { return frame(typePriority, 0, 2*i+1, u32(0)+"x") }, nil, calm[priorities], most.Priorities + 1, 0},
+	{"PRIORITY_UPDATE flood", "", func(i uint32) string { return frame(typePriorityUpdate, 0, 0, u32(2*i+1)+"u=1") }, nil, calm[priorities], most.Priorities + 1, 0},
+	{"WINDOW_UPDATE flood", "", func(uint32) string { return update(0, 1) }, nil, calm[windowUpdates], most.WindowUpdates + 1, 0},
+	{"empty DATA frames (CVE-2019-9518)", post(1), func(uint32) string { return data(1, false, "") }, nil, calm[empty], most.Empty + 1, 1},
+	{"DATA frames of padding", post(1), func(uint32) string { return frame(typeData, flagPadded, 1, "\x01\x00") }, nil, calm[empty], most.Empty + 1, 1},
+	{"unknown frames", "", func(uint32) string { return frame(0xfe, 0, 0, "") }, nil, calm[unknown], most.Unknown + 1, 0},
+	{"GOAWAY again and again", "", func(uint32) string { return frame(typeGoAway, 0, 0, u32(0)+u32(0)) }, nil, calm[unknown], most.Unknown + 2, 0},
+	{"DATA on a stream that we have reset", post(1, "A", "b"), func(uint32) string { return data(1, false, "") }, nil, calm[late], most.Late + 1, 0},
+	{"RST_STREAM on a stream that is over", get(1) + reset(1, Cancel), func(uint32) string { return reset(1, Cancel) }, nil, calm[late], most.Late + 1, 0},
 	{"answers that are not read", "",
 		func(i uint32) string { return frame(typePing, 0, 0, "12345678") },
 		func(l *Limits) { l.Rates.Pings = 60000 }, calm[unsent], 1001, 0},
@@ -105,20 +107,20 @@ func TestAttacksEnd(t *testing.T) {
 				if s.c.Err() != nil {
 					t.Fatalf("ended before it began: %v", s.c.Err())
 				}
-				steps := 0
+				steps := uint16(0)
 				if how == "all at once" {
 					var in strings.Builder
 					for ; steps < row.steps; steps++ {
 						in.WriteString(row.step(uint32(steps) + 1))
 					}
 					s.feed(in.String())
-					if told > row.told {
-						t.Errorf("the owner heard of %d requests", told)
-					}
 				} else {
 					for ; steps < row.steps && s.c.Err() == nil; steps++ {
 						s.feed(row.step(uint32(steps) + 1))
 					}
+				}
+				if told > row.told {
+					t.Errorf("the owner heard of %d requests", told)
 				}
 				if len(s.c.Out) > 32<<10 {
 					t.Errorf("%d bytes to be sent", len(s.c.Out))
@@ -184,14 +186,14 @@ func TestTinyWindows(t *testing.T) {
 	body := bytes.Repeat([]byte("x"), 10000)
 	n, _ := s.c.Respond(x, response(200), body, true)
 	sent := 0
-	for ; s.c.Err() == nil && sent < 2000; sent++ {
+	for ; s.c.Err() == nil && sent < 5000; sent++ {
 		s.feed(update(1, 1))
 		k, _ := s.c.Send(x, body[n:], true)
 		n += k
 		s.c.Out = s.c.Out[:0]
 	}
 	delete(s.open, 1) // Send took the end
-	if s.drain(); s.c.Err() != calm[dribbles] || sent != 1001 {
+	if s.drain(); s.c.Err() != calm[dribbles] || sent != int(most.Dribbles)+1 {
 		t.Errorf("%v after %d frames", s.c.Err(), sent)
 	}
 }
@@ -332,4 +334,54 @@ func TestDeadlines(t *testing.T) {
 			t.Errorf("deadline of a new frame in %d ms", got-s.now)
 		}
 	}
+}
+
+// A gateway whose users come and go resets as many as it lets be answered.
+func TestAnswersPayForResets(t *testing.T) {
+	s := ready(t, nil)
+	for i := range 3 * uint32(most.Resets) {
+		s.feed(get(4*i+1) + get(4*i+3))
+		x := s.open[4*i+1]
+		s.feed(reset(4*i+3, Cancel))
+		delete(s.open, 4*i+1)
+		s.c.Respond(x, response(204), nil, true)
+		s.frames()
+	}
+	if s.c.Err() != nil {
+		t.Error(s.c.Err())
+	}
+	s.check()
+}
+
+// An administrator may change the limits; a client is held to what it was told.
+func TestChangedLimitsHoldForNewConnections(t *testing.T) {
+	s := ready(t, nil)
+	s.limits.Streams, s.limits.Window = 1, 1<<20
+	s.feed(strings.Join(gets(1, 128), "") + post(257))
+	s.wantFrames("257 reset REFUSED_STREAM")
+	s.feed(reset(1, Cancel) + post(259) + data(259, false, strings.Repeat("x", 16384)) +
+		data(259, false, strings.Repeat("x", 16384)) + data(259, false, strings.Repeat("x", 16384)) +
+		data(259, false, strings.Repeat("x", 16384)))
+	s.wantFrames("259 reset FLOW_CONTROL_ERROR")
+	s.check()
+}
+
+// Each stream has its own rate, and none may be asked of one at all.
+func TestMinSendRateOfAStream(t *testing.T) {
+	s := ready(t, nil)
+	s.feed(settingsOf(setting(setInitialWindow, 10)) + get(1) + get(3))
+	for _, id := range []uint32{1, 3} {
+		s.open[id].SetMinSendRate(map[uint32]int64{1: 0, 3: 1}[id])
+		s.c.Respond(s.open[id], response(200), make([]byte, 1000), true)
+	}
+	s.frames()
+	s.said()
+	for range 3 {
+		s.now += s.limits.StallPeriod
+		s.c.Deadline(s.now)
+		s.c.Expire(s.now)
+		s.drain()
+	}
+	s.wantEvents("3 reset " + ErrSlow.Text)
+	s.check()
 }

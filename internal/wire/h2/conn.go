@@ -22,6 +22,9 @@ type Conn struct {
 	// What windows may grow to, of each stream and of the connection.
 	target, connTarget int32
 	initialSend        int32 // what the peer gives a new stream
+	// What the peer was told: the limits may have changed since.
+	window     int32
+	maxStreams int32
 
 	// The frame that is being read, if it is read in pieces.
 	left    int32 // content to come
@@ -88,7 +91,7 @@ func (c *Conn) Init(s *Shared, now int64) {
 		Out: c.Out, shared: s, now: now, period: now,
 		send: minWindow, initialSend: minWindow,
 		recv:   inflow{granted: minWindow},
-		target: window, connTarget: max(l.ConnWindow, minWindow),
+		target: window, connTarget: max(l.ConnWindow, minWindow), window: window, maxStreams: int32(l.Streams),
 	}
 	c.decoder.max = tableSize
 	c.encoder.max = tableSize
@@ -143,6 +146,17 @@ func (c *Conn) Shutdown(now int64) {
 	c.Out = appendPing(c.Out, 0, pingDrain)
 	c.drainBy = now + c.shared.Limits.DrainWait
 }
+
+// ShutdownNow is Shutdown for a connection without streams that is to be closed
+// at once: a request that is on its way is not taken, and the client can see that.
+func (c *Conn) ShutdownNow() {
+	if c.away != wentAway && c.err == nil {
+		c.goAway()
+	}
+}
+
+// Fail ends the connection for a reason of the owner's.
+func (c *Conn) Fail(e *Error) { c.fail(e) }
 
 // goAway is the second step.
 func (c *Conn) goAway() {
@@ -211,7 +225,7 @@ func (c *Conn) Expire(now int64) {
 // watch begins a period in which streams that wait have to move.
 func (c *Conn) watch(now int64) {
 	l := c.shared.Limits
-	if c.stallAt != 0 || c.waiting == 0 || l.MinSendRate <= 0 || l.StallPeriod <= 0 {
+	if c.stallAt != 0 || c.waiting == 0 || l.StallPeriod <= 0 {
 		return
 	}
 	for _, s := range c.streams.slots {
@@ -220,7 +234,7 @@ func (c *Conn) watch(now int64) {
 		}
 		s.state &^= watched
 		s.progress = 0
-		if s.is(waiting) {
+		if s.is(waiting) && s.minRate > 0 {
 			s.state |= watched
 			c.stallAt = now + l.StallPeriod
 		}
@@ -234,21 +248,21 @@ func (c *Conn) watch(now int64) {
 func (c *Conn) endStalled() {
 	c.stallAt = 0
 	l := c.shared.Limits
-	least := int32(min(l.MinSendRate*l.StallPeriod/1000, maxWindow))
+	least := func(s *Stream) int32 { return int32(min(s.minRate*l.StallPeriod/1000, maxWindow)) }
 	held := false
 	for i := 0; i < len(c.streams.slots) && c.err == nil; i++ {
 		s := c.streams.slots[i]
-		if s == nil || s.state&(watched|waiting) != watched|waiting || s.progress >= least {
+		if s == nil || s.state&(watched|waiting) != watched|waiting || s.progress >= least(s) {
 			continue
 		}
 		if s.send > 0 {
-			held = held || c.send <= 0
+			held = held || c.send <= 0 && c.progress < least(s)
 			continue
 		}
 		c.endStream(s, ErrSlow, stalls)
 		i = -1 // others may have moved
 	}
-	if held && c.progress < least {
+	if held {
 		c.fail(calm[closedWindow])
 	}
 }

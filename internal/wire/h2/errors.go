@@ -64,6 +64,7 @@ var (
 	ErrSettingsTimeout = broken(SettingsTimeout, "H2_Settings", "SETTINGS were not acknowledged.")
 	ErrHeaderWait      = broken(ProtocolError, "Timer_HeaderWait", "The preface or a header block took too long.")
 	ErrPriority        = broken(ProtocolError, "H2_Priority", "A priority is for a stream that cannot have one.")
+	ErrCipher          = broken(InadequateSecurity, "H2_Cipher", "The cipher suite is one that HTTP/2 forbids.")
 )
 
 // Errors of one stream.

@@ -103,7 +103,11 @@ func (c *Conn) endSending(s *Stream) {
 
 // responded ends s after a complete response. If the request is not complete,
 // the client is told that the rest is not needed (RFC 9113 8.1).
+//
+// Whoever lets as many requests be answered as it resets may go on: a gateway
+// whose users come and go.
 func (c *Conn) responded(s *Stream) {
+	c.pay(resets, 1)
 	if !s.is(recvEnd) {
 		c.Out = appendReset(c.Out, s.id, NoError)
 		c.remember(s.id)

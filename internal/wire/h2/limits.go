@@ -44,7 +44,7 @@ type Limits struct {
 
 // Rates has one number for each Abuse that is counted.
 type Rates struct {
-	Resets        uint16 // streams that the client resets before they are answered
+	Resets        uint16 // streams that the client resets; each answer pays for one
 	Faults        uint16 // streams that we have to reset for what the client sent: MadeYouReset
 	Refused       uint16 // streams beyond Limits.Streams
 	LongHeads     uint16 // heads beyond the limits
@@ -63,18 +63,22 @@ type Rates struct {
 //
 // 128 streams are nginx's number; RFC 9113 6.5.2 advises against fewer than 100.
 // A browser that leaves a page resets at most that many streams at once, and does so
-// seldom; attacks need thousands. A correct client never causes a fault, and acknowledges
-// some tens of SETTINGS or PING frames in a connection's life. Late frames are what was on its way
-// when an upload was answered early: a full window of small ones, for each of several streams.
+// seldom; attacks need thousands; 400 in a minute is HTTP.SYS's number. A correct client never causes
+// a fault, and acknowledges some tens of SETTINGS or PING frames in a connection's life. Late
+// frames are what was on its way when an upload was answered early: a full window of small ones,
+// for each of several streams.
+//
+// An administrator sees and sets most of them: config.Settings has the same numbers, and a
+// test of package conn compares the two.
 var DefaultLimits = Limits{
 	Head: 16384, Field: 16384, Target: 16384, Fields: 256, Continuations: 16,
 	Streams: 128,
 	Window:  65535, MaxWindow: 4 << 20, ConnWindow: 1 << 20, MaxConnWindow: 8 << 20,
 	SettingsPerFrame: 32, Unsent: 1000,
-	Period: 10_000,
+	Period: 60_000,
 	Rates: Rates{
-		Resets: 200, Faults: 50, Refused: 100, LongHeads: 20, Settings: 20, Pings: 200, WindowUpdates: 2000,
-		Priorities: 500, Empty: 100, Unknown: 200, Dribbles: 1000, Late: 20_000, Stalls: 8,
+		Resets: 400, Faults: 100, Refused: 200, LongHeads: 50, Settings: 60, Pings: 600, WindowUpdates: 5000,
+		Priorities: 1000, Empty: 200, Unknown: 400, Dribbles: 2000, Late: 40_000, Stalls: 10,
 	},
 	HeaderWait: 120_000, SettingsWait: 30_000, DrainWait: 1000, StallPeriod: 10_000, MinSendRate: 150,
 }

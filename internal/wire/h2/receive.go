@@ -327,7 +327,7 @@ func (c *Conn) open(id uint32, h *head, ends, dep bool) *Error {
 	switch {
 	case c.away == wentAway:
 		return ErrRefused // 6.8: the client knows that nobody looks at it
-	case c.streams.n >= l.Streams:
+	case c.streams.n >= int(c.maxStreams):
 		c.refuse(id, ErrRefused, refused) // 5.1.2
 		return ErrRefused
 	case dep:
@@ -353,7 +353,7 @@ func (c *Conn) open(id uint32, h *head, ends, dep bool) *Error {
 	s := c.shared.getStream()
 	*s = Stream{
 		id: id, left: -1, sendLeft: -1, send: outflow(c.initialSend),
-		recv: inflow{granted: max(l.Window, minWindow)},
+		recv: inflow{granted: c.window}, minRate: l.MinSendRate,
 	}
 	kind := GotRequest
 	if e != nil {

@@ -9,6 +9,7 @@ type Stream struct {
 	next, prev *Stream // in a list of the schedule
 	left       int64   // content of the request still to come; -1: unknown
 	sendLeft   int64   // content of the response still to be sent; -1: unknown
+	minRate    int64   // bytes per second that the client must take
 	id         uint32
 	send       outflow
 	recv       inflow
@@ -19,6 +20,9 @@ type Stream struct {
 
 // ID is the stream's number on the wire.
 func (s *Stream) ID() uint32 { return s.id }
+
+// SetMinSendRate sets what Limits.MinSendRate is for this stream; 0 is off.
+func (s *Stream) SetMinSendRate(n int64) { s.minRate = n }
 
 // Over says whether the stream has ended, so that what is sent on it is
 // dropped. A Reset event follows unless the owner itself ended it.

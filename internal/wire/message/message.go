@@ -43,7 +43,8 @@ type Request struct {
 	ContentLength int64
 	// ExpectContinue: the client waits for 100 before it sends the body.
 	ExpectContinue bool
-	// Upgrade: the client asks to leave HTTP (RFC 9110 7.8); HTTP/1.1 only.
+	// Upgrade: the client asks to leave HTTP (RFC 9110 7.8): in HTTP/1.1, or by
+	// an extended CONNECT (RFC 8441) that was made to look the same.
 	Upgrade bool
 	// AcceptTrailers: the client said TE: trailers (RFC 9110 10.1.4).
 	AcceptTrailers bool
