@@ -9,8 +9,10 @@
 //
 // lib/front.js is the one session with the daemon, lib/channel/ the protocol,
 // lib/listen.js the place where a genuine server meets it, lib/http-exchange.js
-// one request on its way through the genuine classes.
+// one request on its way through the genuine classes, lib/fetch/ the same for
+// serve().
 
 const { slipstream, http, https, version } = require('./lib/slipstream');
+const { serve, LightResponse } = require('./lib/fetch/server');
 
-module.exports = { slipstream, http, https, httpsys_version: version };
+module.exports = { slipstream, http, https, serve, Response: LightResponse, httpsys_version: version };

@@ -11,6 +11,7 @@ const { Session } = require('./channel/session');
 const { locate } = require('./daemon');
 const settings = require('./settings');
 
+const ANY_PORT = /^https?:\/\/(?:[^/\]]|\[[^\]]*\])*:0+(?:\/|$)/;
 const RETRY_FIRST = 50;
 const RETRY_LAST = 5000;
 
@@ -72,8 +73,9 @@ function open() {
 async function register(registration) {
   // Within one queue the daemon lets a prefix be registered twice, so that
   // processes can share it; two servers of one process cannot.
+  const url = registration.url.toLowerCase();
   for (const r of registrations) {
-    if (r.url.toLowerCase() === registration.url.toLowerCase()) throw taken();
+    if (r.url.toLowerCase() === url && !ANY_PORT.test(url)) throw taken();
   }
   registrations.add(registration);
   updateRef();
@@ -105,6 +107,7 @@ async function bind(s, registration) {
     const other = byId.get(result.id); // the same prefix in another spelling
     if (other !== undefined && other !== registration && registrations.has(other)) throw taken();
     registration.id = result.id;
+    registration.url = result.url; // with the port that it has, for the next session
     registration.session = s;
     byId.set(result.id, registration);
   } finally {

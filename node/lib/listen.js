@@ -13,10 +13,10 @@ const net = require('net');
 const http = require('http');
 const https = require('https');
 const cluster = require('cluster');
-const crypto = require('crypto');
 const { AsyncResource } = require('async_hooks');
 const front = require('./front');
 const settings = require('./settings');
+const { queueName } = require('./workers');
 const { HttpExchange } = require('./http-exchange');
 const { kExchange } = require('./socket');
 const { listenError, coded } = require('./errors');
@@ -51,7 +51,7 @@ class Listener {
   async open(urls, queue) {
     this.registrations = urls.map((url) => ({
       url,
-      queue: queue === undefined ? clusterQueue(url) : queue,
+      queue: queue === undefined ? queueName(url) : queue,
       timeouts: () => timeouts(this.server),
       exchange: HttpExchange,
       listener: this,
@@ -166,13 +166,6 @@ function timeouts(server) {
 }
 
 // ---- cluster ----
-
-// clusterQueue names the queue that all workers of a cluster share for a prefix.
-function clusterQueue(url) {
-  if (!cluster.isWorker) return undefined;
-  const name = `node-cluster-${process.ppid} ${url}`;
-  return name.length <= 200 ? name : `node-cluster-${process.ppid} ${crypto.createHash('sha256').update(url).digest('hex')}`;
-}
 
 // tellPrimary makes the primary emit 'listening' for this worker, which programs
 // wait for.

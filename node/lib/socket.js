@@ -285,4 +285,4 @@ function createSocket(server, secure, peer, local, onGone) {
   return socket;
 }
 
-module.exports = { createSocket, ClientSocket, kExchange, kOpaque, kRead, kGenuine };
+module.exports = { createSocket, place, ClientSocket, kExchange, kOpaque, kRead, kGenuine };

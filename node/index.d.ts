@@ -1,0 +1,151 @@
+/// <reference types="node" />
+
+// Types of httpsys. The servers are Node's own, and so are their types.
+
+import * as nodeHttp from 'http';
+import * as nodeHttps from 'https';
+import { AddressInfo } from 'net';
+
+/** A URL prefix as HTTP.SYS writes it: `http://*:8080/app/`. Port 0 asks for a free port. */
+export type Prefix = string;
+
+export interface ListenOptions {
+  /** One prefix or several. */
+  url?: Prefix | URL | Array<Prefix | URL>;
+  urls?: Array<Prefix | URL>;
+  /** Name of a request queue that several processes share. */
+  queue?: string;
+  signal?: AbortSignal;
+}
+
+declare module 'net' {
+  interface Server {
+    /** Listens on URL prefixes at the daemon (servers of httpsys, or after slipstream()). */
+    listen(url: Prefix | string[], listeningListener?: () => void): this;
+    listen(options: ListenOptions, listeningListener?: () => void): this;
+    /** The prefixes on which the server listens, in canonical form. */
+    urls?: string[];
+  }
+}
+
+declare module 'http' {
+  /** The version of httpsys, in a process in which its servers are slipstreamed. */
+  export const httpsys_version: string | undefined;
+
+  interface IncomingMessage {
+    /** What node:http has no property for; undefined for requests that did not come through the daemon. */
+    httpsys?: {
+      /** HTTP version of the client. */
+      protocol: '1.0' | '1.1' | '2' | '3';
+      /** The host that the request was routed by. */
+      authority: string;
+      /** The daemon's number of the client's connection. */
+      connection: number;
+    };
+  }
+
+  interface ServerResponse {
+    /** Seconds for which the daemon may answer in the place of this program. Needs HTTPSYS_CACHE_DURATION. */
+    cacheDuration?: number;
+  }
+}
+
+declare module 'https' {
+  export const httpsys_version: string | undefined;
+}
+
+interface Door<M> {
+  /** The exports of the built-in module, whose servers listen at the daemon. */
+  (): M & { httpsys_version: string };
+  /** Lets all servers of the built-in module listen at the daemon. */
+  slipstream(): void;
+}
+
+export const http: Door<typeof nodeHttp>;
+export const https: Door<typeof nodeHttps>;
+
+/** Lets all servers of node:http and node:https in this process listen at the daemon. */
+export function slipstream(): void;
+
+export const httpsys_version: string;
+
+export interface RemoteAddress {
+  transport: 'tcp';
+  hostname: string;
+  port: number;
+}
+
+export interface RequestInfo {
+  readonly remoteAddr: RemoteAddress;
+  readonly localAddr: RemoteAddress;
+  readonly protocol: '1.0' | '1.1' | '2' | '3';
+  /** Whether the client's connection is TLS. */
+  readonly secure: boolean;
+  /** Keeps the server from closing before the promise is settled. */
+  waitUntil(promise: Promise<unknown>): void;
+  passThroughOnException(): void;
+  /** Sends a 1xx response before the final one. */
+  respondInformation(status: number, headers?: Headers | Record<string, string | string[]>): void;
+  /** Accepts a WebSocket: return `response`, and `socket` opens. Throws a TypeError if the request asks for none. */
+  upgradeWebSocket(options?: { protocol?: string; maxPayload?: number }): { socket: ServerWebSocket; response: Response };
+}
+
+export interface ServerWebSocket extends EventTarget {
+  readonly url: string;
+  readonly protocol: string;
+  readonly extensions: string;
+  readonly readyState: number;
+  readonly bufferedAmount: number;
+  binaryType: 'blob' | 'arraybuffer' | 'nodebuffer';
+  onopen: ((event: Event) => void) | null;
+  onmessage: ((event: Event & { data: any }) => void) | null;
+  onerror: ((event: Event & { error: Error }) => void) | null;
+  onclose: ((event: Event & { code: number; reason: string; wasClean: boolean }) => void) | null;
+  send(data: string | ArrayBuffer | ArrayBufferView | Blob): void;
+  ping(data?: string | Uint8Array): void;
+  close(code?: number, reason?: string): void;
+}
+
+export type Handler = (request: Request, info: RequestInfo, context: RequestInfo) => Response | Promise<Response>;
+
+export interface ServeOptions {
+  /** One prefix or several. */
+  url?: Prefix | URL | Array<Prefix | URL>;
+  urls?: Array<Prefix | URL>;
+  /** Without url: `http://HOSTNAME:PORT/`, with `*` for a missing host name. */
+  port?: number | string;
+  hostname?: string;
+  fetch: Handler;
+  /** Answers in the place of a handler that threw. */
+  error?: (error: unknown, request: Request) => Response | Promise<Response>;
+  /** Closes the server. */
+  signal?: AbortSignal;
+  onListen?: (server: HttpsysServer) => void;
+  /** Name of a request queue that several processes share. */
+  queue?: string;
+  /** Replaces the global Request and Response by ones that cost less. */
+  overrideGlobalObjects?: boolean;
+}
+
+export interface HttpsysServer {
+  /** Known when `ready` has resolved. */
+  readonly url: string | undefined;
+  readonly urls: string[];
+  readonly port: number | undefined;
+  readonly ready: Promise<HttpsysServer>;
+  /** Resolves when the server has closed; rejects if it cannot listen. */
+  readonly finished: Promise<void>;
+  /** Takes no more requests and resolves when those that were begun are answered; with force they are cut. */
+  close(force?: boolean): Promise<void>;
+  shutdown(): Promise<void>;
+  ref(): this;
+  unref(): this;
+}
+
+export function serve(options: ServeOptions): HttpsysServer;
+export function serve(options: Omit<ServeOptions, 'fetch'>, handler: Handler): HttpsysServer;
+export function serve(handler: Handler, options: Omit<ServeOptions, 'fetch'>): HttpsysServer;
+
+/** A Response that costs less than the global one. */
+declare const LightResponse: typeof globalThis.Response;
+export { LightResponse as Response };

@@ -1,0 +1,458 @@
+'use strict';
+
+// FetchExchange brings one request to the handler of serve(), and its Response
+// back.
+
+const { AsyncResource } = require('async_hooks');
+const { STATUS_CODES } = require('http');
+const { Exchange } = require('../channel/exchange');
+const { Cancel, RequestFlag } = require('../channel/frame');
+const { LightRequest, native, originOf, urlOf, kNative } = require('./request');
+const { LightResponse, NativeResponse, kLight } = require('./response');
+const { Info, kUpgrade } = require('./info');
+
+const NO_BODY = Buffer.alloc(0);
+const PLAIN_TEXT = 'text/plain;charset=UTF-8';
+// A longer body goes with its length, since it may not fit into the frame of its
+// head; a shorter one gets its length from the daemon.
+const IN_ONE_FRAME = 4096;
+
+class FetchExchange extends Exchange {
+  constructor(loop, id, flags, b, start, end, registration) {
+    super(loop, id, flags, b, start, end);
+    this.server = registration.listener;
+    this.resource = null;
+    this.request = null;
+    this.aborter = null; // the AbortController, if anybody asked for the signal
+    this.disconnected = false; // the client has left, as far as one can see
+    this.gone = false; // nobody waits for the answer
+    this.socket = null; // the WebSocket that this has become
+
+    // The request body.
+    this.pieces = []; // came, and were not read
+    this.sink = null; // who reads: { chunk(bytes), end(), error(err) }
+    this.bodyUsed = false;
+    this.bodyError = null;
+
+    // The response.
+    this.pending = null; // the head that waits for the first bytes
+    this.reader = null; // of the body's stream
+    this.proceed = null; // resolves when more may be written
+    this.answered = false;
+    this.erred = false; // the program's handler of errors was asked
+  }
+
+  begin() {
+    this.server.begun(this);
+    this.resource = new AsyncResource('HTTPSYSREQUEST');
+    this.resource.runInAsyncScope(handle, null, this);
+  }
+
+  get secure() { return (this.requestFlags & RequestFlag.TLS) !== 0; }
+
+  // ---- the request body ----
+
+  bodyChunk(bytes) {
+    if (this.socket !== null) {
+      this.resource.runInAsyncScope(received, null, this, bytes);
+      return true;
+    }
+    if (this.sink !== null) return this.sink.chunk(bytes);
+    this.pieces.push(bytes);
+    return false;
+  }
+
+  bodyEnd() {
+    if (this.socket !== null) { // the client has closed its side
+      this.resource.runInAsyncScope(goneSocket, null, this);
+      return;
+    }
+    if (this.sink !== null) this.sink.end();
+    if (this.answered) this.end();
+  }
+
+  breakBody(err) {
+    this.bodyError = err;
+    const { sink } = this;
+    this.sink = null;
+    if (sink !== null) sink.error(err);
+  }
+
+  // read hands the body to a sink, from its first byte on.
+  read(sink) {
+    this.bodyUsed = true;
+    this.askForBody();
+    const { pieces } = this;
+    this.pieces = [];
+    this.sink = sink;
+    let more = true;
+    for (const piece of pieces) more = sink.chunk(piece) !== false;
+    if (this.bodyError !== null) {
+      this.sink = null;
+      sink.error(this.bodyError);
+    } else if (this.complete) {
+      sink.end();
+    } else if (this.over) {
+      sink.error(new TypeError('the request is over'));
+    } else if (more) {
+      this.readMore();
+    }
+  }
+
+  // askForBody sends the 100 that the client may wait for.
+  askForBody() {
+    if ((this.requestFlags & RequestFlag.CONTINUE) !== 0 && !this.complete) this.informational('HTTP/1.1 100 Continue\r\n\r\n');
+  }
+
+  // collect reads the whole body and resolves with what convert makes of it.
+  collect(convert) {
+    if (this.complete && this.bodyError === null) { // nothing to wait for
+      this.bodyUsed = true;
+      const { pieces } = this;
+      this.pieces = [];
+      try {
+        return Promise.resolve(convert(join(pieces)));
+      } catch (err) {
+        return Promise.reject(err);
+      }
+    }
+    return new Promise((resolve, reject) => {
+      const all = [];
+      this.read({
+        chunk(bytes) { all.push(bytes); return true; },
+        end() {
+          try {
+            resolve(convert(join(all)));
+          } catch (err) {
+            reject(err);
+          }
+        },
+        error: reject,
+      });
+    });
+  }
+
+  // stream gives the body as a ReadableStream that holds what is not read.
+  stream() {
+    const x = this;
+    let controller;
+    let ended = false;
+    const sink = {
+      chunk(bytes) {
+        if (ended) return true;
+        controller.enqueue(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+        return controller.desiredSize > 0;
+      },
+      end() {
+        if (!ended) controller.close();
+        ended = true;
+      },
+      error(err) {
+        if (!ended) controller.error(err);
+        ended = true;
+      },
+    };
+    return new ReadableStream({
+      start(c) { controller = c; },
+      pull() {
+        if (x.sink !== sink) x.read(sink);
+        else x.readMore();
+      },
+      cancel() { // what still comes is dropped
+        ended = true;
+        x.readMore();
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  // signal is that of the request.
+  signal() {
+    if (this.aborter === null) {
+      this.aborter = new AbortController();
+      if (this.disconnected) this.aborter.abort(disconnected());
+    }
+    return this.aborter.signal;
+  }
+
+  // ---- what happens to it ----
+
+  cancelled(reason) {
+    if (reason === Cancel.BODY) {
+      this.complete = true;
+      this.breakBody(new TypeError('the request body did not arrive in full'));
+      this.abortSignal();
+      return;
+    }
+    if (reason === Cancel.HALF_CLOSED) {
+      // A client that left looks the same as one that only says no more. An
+      // answer may still go out, but no endless stream.
+      this.abortSignal();
+      if (this.socket !== null) this.resource.runInAsyncScope(goneSocket, null, this);
+      if (this.socket !== null || this.reader === null) return;
+    }
+    this.cancel(0);
+    this.abandoned();
+  }
+
+  abortSignal() {
+    this.resource.runInAsyncScope(abortSignal, null, this);
+  }
+
+  lost() {
+    this.server.left(this);
+    this.abandoned();
+  }
+
+  // abandoned: nobody waits for the answer any more.
+  abandoned() {
+    if (this.gone) return;
+    this.gone = true;
+    this.resource.runInAsyncScope(abandon, null, this);
+  }
+
+  writable() {
+    const { proceed } = this;
+    if (proceed === null) return;
+    this.proceed = null;
+    proceed();
+  }
+
+  finish() {
+    this.server.left(this);
+    return super.finish();
+  }
+
+  // ---- the response ----
+
+  // answer sends what the handler returned.
+  answer(response) {
+    if (this.over || this.headSent) return; // nobody waits, or an error was sent
+    const light = response !== null && typeof response === 'object' ? response[kLight] : undefined;
+    if (light !== undefined && light.native === null) {
+      const upgrade = response[kUpgrade];
+      if (upgrade === undefined) this.answerLight(light);
+      else this.becomeWebSocket(upgrade);
+    } else if (response instanceof NativeResponse) {
+      this.answerNative(light === undefined ? response : light.native);
+    } else {
+      this.failed(new TypeError('the handler of serve() must return a Response'));
+    }
+  }
+
+  answerLight(light) {
+    const { body } = light;
+    let list = light.list === null ? [] : light.list;
+    if (light.headers !== null) list = flat(light.headers);
+    else if (typeof body === 'string' && !has(list, 'content-type')) list = [...list, 'content-type', PLAIN_TEXT];
+    if (body !== null && body.length > IN_ONE_FRAME && !has(list, 'content-length')) {
+      list = [...list, 'content-length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.length)];
+    }
+    this.head(light.status, light.statusText, list);
+    if (body !== null && body.length > 0) this.body(body, 'utf8', null);
+    this.respondEnd();
+  }
+
+  answerNative(response) {
+    if (response.type === 'error') {
+      this.failed(new TypeError('the handler of serve() returned Response.error()'));
+      return;
+    }
+    if (response.bodyUsed) {
+      this.failed(new TypeError('the body of the Response was read already'));
+      return;
+    }
+    const list = flat(response.headers);
+    const stream = response.body;
+    if (stream === null) {
+      this.head(response.status, response.statusText, list);
+      this.respondEnd();
+      return;
+    }
+    if (this.text[0] === 'HEAD') {
+      this.head(response.status, response.statusText, list);
+      this.respondEnd();
+      stream.cancel().catch(() => {});
+      return;
+    }
+    // The head waits for what is there at once, so that a short body is in the
+    // same frame.
+    this.pending = { status: response.status, reason: response.statusText, list };
+    setImmediate(sendHead, this);
+    this.pump(stream).catch((err) => this.failed(err));
+  }
+
+  async pump(stream) {
+    const reader = stream.getReader();
+    this.reader = reader;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (this.over) {
+        if (!done) reader.cancel().catch(() => {});
+        return;
+      }
+      if (this.pending !== null) sendHead(this);
+      if (done) break;
+      if (!(value instanceof Uint8Array)) throw new TypeError('the body of the Response gives something that is not a Uint8Array');
+      if (value.length > 0 && this.body(value, null, null) === false && !this.over) {
+        await new Promise((resolve) => { this.proceed = resolve; });
+      }
+    }
+    this.reader = null;
+    this.respondEnd();
+  }
+
+  head(status, reason, list) {
+    this.respondFields(status, reason === (STATUS_CODES[status] || '') ? '' : reason, list);
+  }
+
+  // respondEnd ends the response, and waits for the rest of the body if the
+  // handler still reads it.
+  respondEnd() {
+    if (this.sink !== null && !this.complete) this.answered = true;
+    else this.end();
+  }
+
+  // plain answers without the handler.
+  plain(status) {
+    this.head(status, '', ['content-type', PLAIN_TEXT]);
+    this.body(`${STATUS_CODES[status]}\n`, 'latin1', null);
+    this.end();
+  }
+
+  // failed: the handler threw, or gave something that cannot be sent.
+  failed(err) {
+    if (this.over) return;
+    this.pending = null;
+    if (this.headSent) {
+      report(err);
+      this.cancel(0); // so that nobody takes it for complete
+      return;
+    }
+    const { error } = this.server.options;
+    if (typeof error !== 'function' || this.erred) {
+      report(err);
+      this.plain(500);
+      return;
+    }
+    this.erred = true; // the next error is its own
+    settle(this, () => error(err, this.request));
+  }
+
+  // ---- WebSocket ----
+
+  becomeWebSocket({ head, socket }) {
+    this.socket = socket;
+    const early = this.pieces;
+    this.pieces = [];
+    this.turnOpaque(Buffer.from(head, 'latin1'), 101);
+    socket.opened(this);
+    for (const piece of early) socket.received(piece);
+  }
+}
+
+// handle runs the handler, in the context of the request.
+function handle(x) {
+  const { text, server } = x;
+  const method = text[0];
+  if (x.first !== null) {
+    const { first } = x;
+    x.first = null;
+    x.deliver(first);
+  }
+  if (method === 'CONNECT' || method === 'TRACE' || method === 'TRACK') { // a Request cannot have them
+    x.plain(method === 'CONNECT' ? 501 : 405);
+    return;
+  }
+  const origin = originOf(x.secure, text[2]);
+  const target = text[1];
+  if (origin === null || (target[0] !== '/' && urlOf(origin, target) === null)) {
+    x.plain(400);
+    return;
+  }
+  const request = x.request = new LightRequest(x, origin);
+  settle(x, () => {
+    const info = new Info(x);
+    return server.options.fetch(request, info, info);
+  });
+}
+
+// settle answers with what a function of the program returns, now or later.
+function settle(x, run) {
+  let result;
+  try {
+    result = run();
+  } catch (err) {
+    x.failed(err);
+    return;
+  }
+  if (result !== null && typeof result === 'object' && typeof result.then === 'function') {
+    result.then((response) => answer(x, response), (err) => x.failed(err));
+  } else {
+    answer(x, result);
+  }
+}
+
+function answer(x, response) {
+  try {
+    x.answer(response);
+  } catch (err) {
+    x.failed(err);
+  }
+}
+
+// sendHead sends the head that waited, if it still does.
+function sendHead(x) {
+  const { pending } = x;
+  if (pending === null || x.over) return;
+  x.pending = null;
+  x.head(pending.status, pending.reason, pending.list);
+}
+
+function abandon(x) {
+  x.breakBody(disconnected());
+  if (x.socket !== null) x.socket.gone();
+  abortSignal(x);
+  if (x.reader !== null) x.reader.cancel(disconnected()).catch(() => {});
+  x.writable();
+}
+
+function abortSignal(x) {
+  x.disconnected = true;
+  if (x.aborter !== null) x.aborter.abort(disconnected());
+}
+
+function received(x, bytes) {
+  x.socket.received(bytes);
+}
+
+function goneSocket(x) {
+  x.socket.gone();
+}
+
+function disconnected() {
+  return new DOMException('The client has disconnected', 'AbortError');
+}
+
+function report(err) {
+  console.error(err);
+}
+
+function join(pieces) {
+  if (pieces.length === 0) return NO_BODY;
+  return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
+}
+
+function has(list, name) {
+  for (let i = 0; i < list.length; i += 2) if (list[i].length === name.length && list[i].toLowerCase() === name) return true;
+  return false;
+}
+
+// flat lists header fields; each Set-Cookie is one of its own.
+function flat(headers) {
+  const list = [];
+  for (const [name, value] of headers) if (name !== 'set-cookie') list.push(name, value);
+  for (const value of headers.getSetCookie()) list.push('set-cookie', value);
+  return list;
+}
+
+module.exports = { FetchExchange, LightRequest, LightResponse, native, kNative };

@@ -1,0 +1,2 @@
+// import 'httpsys/register' is for its effect: slipstream().
+export {};
