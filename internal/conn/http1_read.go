@@ -232,6 +232,10 @@ func (c *http1) begin(r *h1.Request, b []byte) []byte {
 	} else {
 		c.state = content
 	}
+	if body, ok := c.challenge(r); ok {
+		c.answer(body)
+		return b
+	}
 	facts := exchange.Facts{
 		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Peer: c.Conn, Addresses: c.text,
 	}

@@ -47,6 +47,10 @@ type Server struct {
 	nextID uint64
 	idStep uint64
 
+	// Challenge answers certificate authorities that ask for path on host, if it
+	// is one of theirs; nil: there are none. It looks at memory only.
+	Challenge func(host, path string) (body string, ok bool)
+
 	// OnRefuse hears of each request that was answered without an application.
 	OnRefuse func(c *Conn, status int, reason string)
 

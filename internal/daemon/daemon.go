@@ -16,6 +16,7 @@ import (
 
 	"github.com/httpsys/httpsys/internal/accept"
 	"github.com/httpsys/httpsys/internal/certs"
+	"github.com/httpsys/httpsys/internal/certs/acme"
 	"github.com/httpsys/httpsys/internal/config"
 	"github.com/httpsys/httpsys/internal/conn"
 	"github.com/httpsys/httpsys/internal/control/server"
@@ -39,6 +40,7 @@ type Options struct {
 	Loops  int           // event loops; 0: one a core that the process may use
 	Drain  time.Duration // bound of a clean end; 0: DefaultDrain
 	Hello  time.Duration // from connect to a complete HELLO; 0: DefaultHello
+	ACME   acme.Options  // what is not as on the Internet, for tests: its ports and how often to look
 	Out    io.Writer     // for the line that says the daemon is ready; nil: none
 	Log    io.Writer     // nil: none
 }
@@ -54,6 +56,7 @@ type Daemon struct {
 	ports   *accept.Ports
 	units   []*unit
 	certs   *certs.Manager
+	acme    *acme.Client
 	tls     *tlsio.Server
 	socket  net.Listener
 	stop    context.CancelFunc // of what runs in the background
@@ -157,6 +160,7 @@ func (d *Daemon) start() (err error) {
 			d.socket.Close()
 			d.stopLoops()
 			d.stop()
+			d.acme.Close()
 			d.wg.Wait()
 		}
 	}()
@@ -195,6 +199,7 @@ func (d *Daemon) newUnit(i int) (*unit, error) {
 	u.stage.OnWait = u.wake
 	u.conns = conn.NewServer(l, u.stage, d.opt.Loops)
 	u.conns.TLS = d.tls
+	u.conns.Challenge = d.acme.HTTPChallenge
 	u.shared = worker.NewShared(l, u.stage)
 	return u, nil
 }
