@@ -245,6 +245,13 @@ func (c *http1) begin(r *h1.Request, b []byte) []byte {
 		c.fail(refusal.Status, refusal.Reason, refusal.Text, refusal.Retry)
 		return b
 	}
+	if a := refusal.Stored; a != nil {
+		c.Stored(a, x == nil)
+		if x != nil && c.x == x {
+			x.Send()
+		}
+		return b
+	}
 	c.arm()
 	return b
 }

@@ -31,10 +31,11 @@ type Server struct {
 	TLS   *tlsio.Server // for https ports
 
 	limits   limits
-	buf      []byte     // what is being read
-	scratch  []byte     // what is being written
-	sealed   []byte     // records that are being made
-	req      h1.Request // being parsed
+	buf      []byte           // what is being read
+	scratch  []byte           // what is being written
+	sealed   []byte           // records that are being made
+	req      h1.Request       // being parsed
+	stored   message.Response // scratch: a head from the cache
 	pool     pool
 	dirty    []*Conn // with something to send at the end of the turn
 	spare    []*Conn // array for the next dirty

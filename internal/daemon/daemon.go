@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/httpsys/httpsys/internal/accept"
+	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/certs"
 	"github.com/httpsys/httpsys/internal/certs/acme"
 	"github.com/httpsys/httpsys/internal/config"
@@ -55,6 +56,7 @@ type Daemon struct {
 	table   prefix.Table[*exchange.Registration, *server.Reservation]
 	ports   *accept.Ports
 	units   []*unit
+	cache   *cache.Cache
 	certs   *certs.Manager
 	acme    *acme.Client
 	tls     *tlsio.Server
@@ -134,6 +136,7 @@ func Start(opt Options) (*Daemon, error) {
 		sessions: map[string]*session{}, byUser: map[uint32]int{}, queues: map[string]*queueState{},
 		regs: map[uint32]*registration{}, greeting: map[*net.UnixConn]uint32{},
 	}
+	d.cache = cache.New(cacheLimits())
 	raiseFileLimit()
 	var err error
 	if d.store, err = config.OpenFile(opt.Data); err != nil {
@@ -197,6 +200,7 @@ func (d *Daemon) newUnit(i int) (*unit, error) {
 	u := &unit{loop: l}
 	u.stage = exchange.NewStage(i, &d.table, l.Now)
 	u.stage.OnWait = u.wake
+	d.useCache(u)
 	u.conns = conn.NewServer(l, u.stage, d.opt.Loops)
 	u.conns.TLS = d.tls
 	u.conns.Challenge = d.acme.HTTPChallenge

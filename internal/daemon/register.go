@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/control/server"
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/prefix"
@@ -122,6 +123,7 @@ func (d *Daemon) bind(s *session, pre prefix.Prefix, q *queueState, o exchange.O
 		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o},
 		queue:        q,
 	}
+	reg.Space = &cache.Space{ID: reg.ID, URL: reg.URL, Queue: q.name, HTTPS: pre.Scheme == prefix.HTTPS}
 	if err := d.table.Register(pre, reg.Registration); err != nil {
 		d.ports.Close(pre)
 		code := channel.Internal
@@ -181,6 +183,7 @@ func (d *Daemon) unbind(id uint32) {
 		return
 	}
 	d.table.Unregister(reg.Prefix)
+	d.cache.Close(reg.Space)
 	d.ports.Close(reg.Prefix)
 	delete(d.regs, id)
 	delete(reg.queue.regs, id)

@@ -40,6 +40,8 @@ type Exchange struct {
 	window     int   // the grant when nothing is outstanding
 	lent       int   // part of window that is from the worker's budget
 	unreturned int   // bytes the client has taken and grant does not know
+
+	cached
 }
 
 // Errors by which a worker loses its channel.
@@ -96,6 +98,7 @@ func (x *Exchange) GiveUp() {
 func (x *Exchange) touched() {
 	x.begun = true
 	if cap(x.frame) > maxKept {
+		x.keepOriginal()
 		x.frame = nil
 	}
 }
@@ -170,6 +173,9 @@ func (x *Exchange) MaxBody() int64 {
 
 // ClientGone ends the client's side: nobody waits for the answer.
 func (x *Exchange) ClientGone() {
+	if x.leaveCache() {
+		return
+	}
 	x.client = nil
 	lane := x.reg.Queue.Lane(x.stage.loop)
 	lane.Cancelled.Add(1)
@@ -189,6 +195,9 @@ func (x *Exchange) ClientGone() {
 // exchange is over: a request that nobody has taken is dropped, since clients
 // that leave look the same.
 func (x *Exchange) ClientHalfClosed() bool {
+	if x.role == reads {
+		return true
+	}
 	if x.worker == nil {
 		x.ClientGone()
 		return false
@@ -202,6 +211,11 @@ func (x *Exchange) ClientHalfClosed() bool {
 // whether it has taken all there was: then it is fast, and gets a wider window
 // as far as the worker's budget goes.
 func (x *Exchange) Sent(n int, all bool) {
+	if x.role == reads {
+		x.grant += n
+		x.pump()
+		return
+	}
 	w := x.worker
 	if w == nil {
 		return
@@ -244,7 +258,7 @@ func (x *Exchange) take(n int) error {
 // Respond takes a head from the worker. With end the exchange is over when it
 // returns.
 func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
-	x.touched()
+	x.begun = true
 	if r.Informational() {
 		if x.headSent || end || len(body) > 0 {
 			return ErrOrder
@@ -259,9 +273,17 @@ func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
 		return err
 	}
 	x.headSent = true
+	if x.role != bystander && x.respondCached(r, body, end) {
+		return nil
+	}
+	if r.ForDaemon {
+		strip(r)
+	}
 	c := x.client
 	if end {
 		x.over()
+	} else {
+		x.touched()
 	}
 	c.Respond(r, body, end)
 	return nil
@@ -275,6 +297,9 @@ func (x *Exchange) Data(b []byte, end bool) error {
 	if err := x.take(len(b)); err != nil {
 		return err
 	}
+	if x.fill != nil && x.fill.tee {
+		x.fill.collect(b, end)
+	}
 	c := x.client
 	if x.respEnd = end && x.opaque; end && !x.opaque {
 		x.over()
@@ -287,6 +312,9 @@ func (x *Exchange) Data(b []byte, end bool) error {
 func (x *Exchange) Trailers(fields []message.Field) error {
 	if !x.headSent || x.opaque {
 		return ErrOrder
+	}
+	if x.fill != nil && x.fill.tee {
+		x.fill.collect(nil, true)
 	}
 	c := x.client
 	x.over()
@@ -302,6 +330,9 @@ func (x *Exchange) File(fd int, offset, length int64, end bool) error {
 	}
 	if err := x.take(channel.FileWindowCost); err != nil {
 		return err
+	}
+	if x.fill != nil && x.fill.tee {
+		x.fill.collectFile(fd, offset, length, end)
 	}
 	c := x.client
 	if end {
@@ -323,6 +354,9 @@ func (x *Exchange) Opaque(r *message.Response, body []byte) error {
 	}
 	if err := x.take(len(body)); err != nil {
 		return err
+	}
+	if x.fill != nil {
+		x.fill.give()
 	}
 	x.headSent, x.opaque = true, true
 	c := x.client
@@ -350,6 +384,9 @@ func (x *Exchange) WindowUpdate(n int) error {
 
 // WorkerCancels takes the worker's CANCEL: the exchange is over.
 func (x *Exchange) WorkerCancels(orderly bool) {
+	if x.lostFetch() {
+		return
+	}
 	c := x.client
 	sent, opaque := x.headSent, x.opaque
 	x.over()
@@ -390,6 +427,9 @@ func (x *Exchange) over() {
 func (x *Exchange) WorkerDied(begun bool) {
 	x.worker = nil
 	if begun || x.begun || x.lost {
+		if x.lostFetch() {
+			return
+		}
 		c := x.client
 		sent := x.headSent
 		x.over()
@@ -413,6 +453,9 @@ func (x *Exchange) expire() {
 }
 
 func (x *Exchange) fail(status int, reason, text string) {
+	if x.lostFetch() {
+		return
+	}
 	c := x.client
 	x.over()
 	c.Fail(status, reason, text)
