@@ -133,7 +133,7 @@ func (s *Stage) consult(x *Exchange, r *message.Request, f *Facts, canonical []b
 		return s.answered(x)
 	}
 	// 5. Nothing that can be used.
-	if q.Control.OnlyIfCached {
+	if q.Control.OnlyIfCached && mode == cache.Caching {
 		s.put(x)
 		return nil, refuseUncached, true
 	}

@@ -46,6 +46,11 @@ func (x *Exchange) pump() {
 				c.Abort()
 				return
 			}
+			if x.at == x.to { // it is empty
+				x.stopReading()
+				c.Body(nil, true)
+				return
+			}
 			break
 		}
 		x.at += int64(len(p))
