@@ -738,7 +738,7 @@ func TestChangedMeanwhile(t *testing.T) {
 		"flush above": func(o *origin) {
 			o.Cache.Flush(o.space, cache.AppendCanonical(nil, o.space, []byte("a"), []byte("/"), nil, false), true)
 		},
-		"flush of all": func(o *origin) { o.Cache.FlushSpace(o.space) },
+		"flush of all":     func(o *origin) { o.Cache.FlushSpace(o.space) },
 		"flush of its tag": func(o *origin) { o.Cache.FlushTag(o.space, "t") },
 	} {
 		for _, primed := range []bool{false, true} {
