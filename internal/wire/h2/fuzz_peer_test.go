@@ -180,6 +180,25 @@ func byUs(t *testing.T, in string) (got []string, skip bool, err *Error) {
 	return k.lines, skip || c.Faults+c.ClientResets > 0, s.c.Err()
 }
 
+// hasTwice says whether a SETTINGS frame has a setting twice: the peer minds,
+// the RFC does not (9113 6.5.3).
+func hasTwice(in string) bool {
+	for len(in) >= frameHeader {
+		h := parseHeader([]byte(in))
+		in = in[frameHeader:]
+		p := in[:min(h.length, len(in))]
+		in = in[len(p):]
+		seen := map[string]bool{}
+		for ; h.typ == typeSettings && len(p) >= 6; p = p[6:] {
+			if seen[p[:2]] {
+				return true
+			}
+			seen[p[:2]] = true
+		}
+	}
+	return false
+}
+
 // FuzzAgainstPeer gives the same bytes to this package and to
 // golang.org/x/net/http2. We may be stricter, never laxer, and what both take has to be the same
 // request: a stranger to whom a request means one thing here and another there is how smuggling begins.
@@ -200,7 +219,7 @@ func FuzzAgainstPeer(f *testing.F) {
 			return
 		}
 		ours, skip, err := byUs(t, hello+string(in))
-		if err != nil || skip {
+		if err != nil || skip || hasTwice(string(in)) {
 			return // where we refuse, the peer may do as it likes
 		}
 		theirs, faults := byPeer(t, hello+string(in))
