@@ -56,7 +56,8 @@ type taken struct {
 
 func (k *taken) add(method, target, authority string, fields map[string][]string, body string) {
 	var t strings.Builder
-	fmt.Fprintf(&t, "%s %s %s", method, target, strings.ToLower(authority))
+	// A colon without a port behind it means nothing; ours has taken it away.
+	fmt.Fprintf(&t, "%s %s %s", method, target, strings.TrimSuffix(strings.ToLower(authority), ":"))
 	var names []string
 	for name := range fields {
 		switch name {
