@@ -77,15 +77,11 @@ func (c *Conn) handshakeDone(err error) {
 		c.close()
 		return
 	}
-	switch c.tls.State().NegotiatedProtocol {
-	case "h2":
+	if c.tls.State().NegotiatedProtocol == "h2" {
 		c.startHTTP2().arm()
-	case "", "http/1.1":
+	} else {
 		c.proto = &c.http1
 		c.http1.arm()
-	default: // what was to be shown was in the handshake (RFC 8737)
-		c.bye()
-		return
 	}
 	c.readable = true
 	c.tls.Ready(c.peerClosed)

@@ -22,7 +22,6 @@ func (d *Daemon) Shutdown() {
 	d.mu.Unlock()
 
 	d.socket.Close()
-	d.acme.Close() // before its ports
 	d.ports.CloseAll()
 	for _, u := range d.units {
 		u.loop.Do(u.conns.Drain)

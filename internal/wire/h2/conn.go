@@ -54,7 +54,6 @@ type Conn struct {
 
 	preface    uint8 // bytes of it that are here
 	started    bool  // the client's SETTINGS are here
-	settled    bool  // it has acknowledged ours
 	away       goAway
 	peerAway   bool
 	failed     bool // the owner knows of err

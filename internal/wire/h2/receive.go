@@ -499,10 +499,10 @@ func (c *Conn) settingsFrame(h header, p []byte) *Error {
 		if len(p) != 0 {
 			return ErrFrameLength
 		}
-		if c.settled {
-			return ErrAck
+		if c.settingsBy == 0 {
+			c.count(settings)
 		}
-		c.settled, c.settingsBy = true, 0
+		c.settingsBy = 0
 		return nil
 	case len(p)%6 != 0:
 		return ErrFrameLength
@@ -515,7 +515,7 @@ func (c *Conn) settingsFrame(h header, p []byte) *Error {
 		switch binary.BigEndian.Uint16(p) {
 		case setHeaderTableSize:
 			c.encoder.limit(value)
-		case setEnablePush, setNoPriorities, setConnectProtocol:
+		case setEnablePush, setNoPriorities:
 			if value > 1 {
 				return ErrSetting
 			}
