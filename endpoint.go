@@ -293,7 +293,7 @@ func flushSoon(l *loop) {
 
 // registration makes the parameters of a call from the settings.
 func (s *Server) registration(url string) channel.RegisterParams {
-	p := channel.RegisterParams{URL: url, Queue: s.Queue, Limit: s.QueueLimit, Timeouts: s.Timeouts.params(), Compress: s.Compress}
+	p := channel.RegisterParams{URL: url, Queue: s.Queue, Limit: s.QueueLimit, Timeouts: s.Timeouts.params()}
 	if s.MaxAge != 0 {
 		ms := milliseconds(s.MaxAge)
 		p.MaxAgeMS = &ms

@@ -76,6 +76,9 @@ func runCases(t *testing.T, cases []testCase) {
 				}
 				t.Run(server, func(t *testing.T) { c.run(t, server, d) })
 			}
+			if _, can := c.http2Request("localhost:1"); can {
+				t.Run("HTTP/2", func(t *testing.T) { c.overHTTP2(t, d) })
+			}
 		})
 	}
 }

@@ -70,6 +70,10 @@ func (ps *Ports) Open(p prefix.Prefix) (uint16, error) {
 
 func (ps *Ports) open(p prefix.Prefix) error {
 	po := ps.ports[p.Port]
+	if po != nil && po.endpoint.Scheme != p.Scheme {
+		return &channel.Error{Code: channel.AlreadyExists, Message: fmt.Sprintf(
+			"port %d is used for %s: a port speaks either http or https", p.Port, po.endpoint.Scheme)}
+	}
 	if po == nil {
 		po = &port{endpoint: &conn.Endpoint{Scheme: p.Scheme, Port: p.Port}, wants: map[netip.Addr]int{}}
 	}

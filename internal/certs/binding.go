@@ -103,6 +103,15 @@ func (m *Manager) build(c *config.SSLCert, now time.Time) (*built, error) {
 		if m.opt.ACME == nil {
 			return b, fmt.Errorf("%s: this daemon gets no certificates from the network", c.Key())
 		}
+		if root := c.ACME.Root; root != "" {
+			data, _, err := readFile(root, false)
+			if err == nil {
+				_, err = parseChain(root, data)
+			}
+			if err != nil {
+				return b, err
+			}
+		}
 		cfg.GetCertificate = m.opt.ACME.Certificate
 	}
 	return b, nil

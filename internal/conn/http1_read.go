@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"bytes"
+
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/sys"
 	"github.com/httpsys/httpsys/internal/wire/channel"
@@ -106,6 +108,10 @@ func (c *http1) process(b []byte) []byte {
 				}
 			}
 			n, err := c.parser.Parse(b, &c.s.req, &c.s.limits.h1)
+			if err != nil && c.reg == nil && isForeign(b) {
+				c.foreign()
+				return nil
+			}
 			if err != nil {
 				c.refuse(err)
 				return nil
@@ -232,6 +238,10 @@ func (c *http1) begin(r *h1.Request, b []byte) []byte {
 	} else {
 		c.state = content
 	}
+	if body, ok := c.challenge(r); ok {
+		c.answer(body)
+		return b
+	}
 	facts := exchange.Facts{
 		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Peer: c.Conn, Addresses: c.text,
 	}
@@ -239,6 +249,13 @@ func (c *http1) begin(r *h1.Request, b []byte) []byte {
 	c.x, c.reg = x, reg
 	if refusal.Status != 0 {
 		c.fail(refusal.Status, refusal.Reason, refusal.Text, refusal.Retry)
+		return b
+	}
+	if a := refusal.Stored; a != nil {
+		c.Stored(a, x == nil)
+		if x != nil && c.x == x {
+			x.Send()
+		}
 		return b
 	}
 	c.arm()
@@ -256,4 +273,32 @@ func (c *Conn) addresses() {
 	b = append(c.remote.AppendTo(b), 0)
 	b = append(local.AppendTo(b), 0)
 	c.text = b
+}
+
+// isForeign says whether the first line of a connection has three words of which
+// the last does not even begin like HTTP. Who sends that does not speak HTTP/1, and may
+// have meant to speak HTTP/2.
+func isForeign(b []byte) bool {
+	words := 0
+	for _, w := range bytes.SplitN(b, []byte{' '}, 3) {
+		if len(w) == 0 {
+			return false
+		}
+		if words++; words == 3 {
+			return w[0] != 'H' && w[0] != 'h' && w[0] != ' '
+		}
+		if bytes.IndexByte(w, '\n') >= 0 {
+			return false
+		}
+	}
+	return false
+}
+
+// foreign closes without an answer: an answer of HTTP/1 would be taken for
+// frames, and RFC 9113 3.4 wants the connection ended for a preface that is none.
+func (c *http1) foreign() {
+	if c.s.OnRefuse != nil {
+		c.s.OnRefuse(c.Conn, 0, "Version_N/S")
+	}
+	c.linger()
 }

@@ -3,6 +3,8 @@ package conn
 import (
 	"errors"
 
+	"github.com/httpsys/httpsys/internal/cache"
+	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/sys"
 	"github.com/httpsys/httpsys/internal/wire/channel"
 	"github.com/httpsys/httpsys/internal/wire/h1"
@@ -46,6 +48,37 @@ func (c *http1) Respond(r *message.Response, body []byte, end bool) {
 	c.s.scratch = b[:0]
 	c.data(b, body, end)
 }
+
+// Stored implements exchange.Client. The head is there as text: only what
+// concerns the connection is added.
+func (c *http1) Stored(a *cache.Answer, end bool) {
+	if end {
+		c.x = nil
+	}
+	c.expect = false
+	c.keepAlive = c.keepAlive && !c.s.draining && !c.endpoint.Closed.Load()
+	c.framing, c.headSent, c.dropBody, c.length = h1.FramingLength, true, a.NoBody, a.Length
+	if a.NoBody {
+		c.framing = h1.FramingNone
+	}
+	b := a.AppendHead(c.s.scratch[:0])
+	switch {
+	case !c.keepAlive:
+		b = append(b, "Connection: close\r\n"...)
+	case c.request.Version < 11:
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	b = append(b, "\r\n"...)
+	c.s.scratch = b[:0]
+	body := a.Body
+	if !end {
+		body = nil
+	}
+	c.data(b, body, end)
+}
+
+// Moved implements exchange.Client.
+func (c *http1) Moved(x *exchange.Exchange) { c.x = x }
 
 // Body implements exchange.Client.
 func (c *http1) Body(b []byte, end bool) {

@@ -155,6 +155,13 @@ func (c *http2) begin(e *h2.Event) {
 	}
 	st.x = x
 	e.Stream.SetMinSendRate(c.minSendRate())
+	if a := refusal.Stored; a != nil {
+		st.Stored(a, x == nil)
+		if x != nil && st.x == x {
+			x.Send()
+		}
+		return
+	}
 	st.resume() // it may have been assigned before we knew of it
 	st.arm()
 }

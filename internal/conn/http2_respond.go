@@ -1,6 +1,9 @@
 package conn
 
 import (
+	"github.com/httpsys/httpsys/internal/cache"
+	"github.com/httpsys/httpsys/internal/exchange"
+
 	"bytes"
 
 	"github.com/httpsys/httpsys/internal/sys"
@@ -32,6 +35,19 @@ func (st *stream) Respond(r *message.Response, body []byte, end bool) {
 	}
 	st.h.respond(st, r, body, end)
 }
+
+// Stored implements exchange.Client.
+func (st *stream) Stored(a *cache.Answer, end bool) {
+	body := a.Body
+	if !end {
+		body = nil
+	}
+	st.h.s.scratch = a.Response(&st.h.s.stored, st.h.s.scratch)[:0]
+	st.Respond(&st.h.s.stored, body, end)
+}
+
+// Moved implements exchange.Client.
+func (st *stream) Moved(x *exchange.Exchange) { st.x = x }
 
 func (c *http2) respond(st *stream, r *message.Response, body []byte, end bool) {
 	c.lend()

@@ -31,10 +31,11 @@ type Server struct {
 	TLS   *tlsio.Server // for https ports
 
 	limits   limits
-	buf      []byte     // what is being read
-	scratch  []byte     // what is being written
-	sealed   []byte     // records that are being made
-	req      h1.Request // being parsed
+	buf      []byte           // what is being read
+	scratch  []byte           // what is being written
+	sealed   []byte           // records that are being made
+	req      h1.Request       // being parsed
+	stored   message.Response // scratch: a head from the cache
 	pool     pool
 	dirty    []*Conn // with something to send at the end of the turn
 	spare    []*Conn // array for the next dirty
@@ -46,6 +47,10 @@ type Server struct {
 
 	nextID uint64
 	idStep uint64
+
+	// Challenge answers certificate authorities that ask for path on host, if it
+	// is one of theirs; nil: there are none. It looks at memory only.
+	Challenge func(host, path string) (body string, ok bool)
 
 	// OnRefuse hears of each request that was answered without an application.
 	OnRefuse func(c *Conn, status int, reason string)

@@ -77,11 +77,15 @@ func (c *Conn) handshakeDone(err error) {
 		c.close()
 		return
 	}
-	if c.tls.State().NegotiatedProtocol == "h2" {
+	switch c.tls.State().NegotiatedProtocol {
+	case "h2":
 		c.startHTTP2().arm()
-	} else {
+	case "", "http/1.1":
 		c.proto = &c.http1
 		c.http1.arm()
+	default: // what was to be shown was in the handshake (RFC 8737)
+		c.bye()
+		return
 	}
 	c.readable = true
 	c.tls.Ready(c.peerClosed)

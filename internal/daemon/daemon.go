@@ -15,15 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/httpsys/httpsys/internal/accept"
+	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/certs"
-	"github.com/httpsys/httpsys/internal/compress"
+	"github.com/httpsys/httpsys/internal/certs/acme"
 	"github.com/httpsys/httpsys/internal/config"
 	"github.com/httpsys/httpsys/internal/conn"
 	"github.com/httpsys/httpsys/internal/control/server"
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/loop"
 	"github.com/httpsys/httpsys/internal/prefix"
-	"github.com/httpsys/httpsys/internal/sys"
 	"github.com/httpsys/httpsys/internal/tlsio"
 	"github.com/httpsys/httpsys/internal/worker"
 )
@@ -41,6 +41,7 @@ type Options struct {
 	Loops  int           // event loops; 0: one a core that the process may use
 	Drain  time.Duration // bound of a clean end; 0: DefaultDrain
 	Hello  time.Duration // from connect to a complete HELLO; 0: DefaultHello
+	ACME   acme.Options  // what is not as on the Internet, for tests: its ports and how often to look
 	Out    io.Writer     // for the line that says the daemon is ready; nil: none
 	Log    io.Writer     // nil: none
 }
@@ -55,7 +56,9 @@ type Daemon struct {
 	table   prefix.Table[*exchange.Registration, *server.Reservation]
 	ports   *accept.Ports
 	units   []*unit
+	cache   *cache.Cache
 	certs   *certs.Manager
+	acme    *acme.Client
 	tls     *tlsio.Server
 	socket  net.Listener
 	stop    context.CancelFunc // of what runs in the background
@@ -96,23 +99,6 @@ func (u *unit) Expire() {
 	}
 }
 
-// schedule sees to it that the stage goes on with what it has put off.
-func (u *unit) schedule(next bool) {
-	if next {
-		u.loop.Again(workNext{u.stage})
-	} else {
-		u.loop.AtTurnEnd(workNow{u.stage})
-	}
-}
-
-type (
-	workNow  struct{ *exchange.Stage }
-	workNext struct{ *exchange.Stage }
-)
-
-func (w workNow) TurnEnd()  { w.Work(false) }
-func (w workNext) TurnEnd() { w.Work(true) }
-
 func (u *unit) wake() {
 	if !u.timer.Running() {
 		u.loop.SetTimer(&u.timer, u, tickPeriod)
@@ -150,6 +136,7 @@ func Start(opt Options) (*Daemon, error) {
 		sessions: map[string]*session{}, byUser: map[uint32]int{}, queues: map[string]*queueState{},
 		regs: map[uint32]*registration{}, greeting: map[*net.UnixConn]uint32{},
 	}
+	d.cache = cache.New(cacheLimits())
 	raiseFileLimit()
 	var err error
 	if d.store, err = config.OpenFile(opt.Data); err != nil {
@@ -176,6 +163,7 @@ func (d *Daemon) start() (err error) {
 			d.socket.Close()
 			d.stopLoops()
 			d.stop()
+			d.acme.Close()
 			d.wg.Wait()
 		}
 	}()
@@ -212,11 +200,10 @@ func (d *Daemon) newUnit(i int) (*unit, error) {
 	u := &unit{loop: l}
 	u.stage = exchange.NewStage(i, &d.table, l.Now)
 	u.stage.OnWait = u.wake
-	u.stage.Schedule = u.schedule
-	u.stage.ReadFile = sys.ReadFile
-	u.stage.CloseFile = func(fd int) { sys.Close(fd) }
+	d.useCache(u)
 	u.conns = conn.NewServer(l, u.stage, d.opt.Loops)
 	u.conns.TLS = d.tls
+	u.conns.Challenge = d.acme.HTTPChallenge
 	u.shared = worker.NewShared(l, u.stage)
 	return u, nil
 }
@@ -237,10 +224,7 @@ func (d *Daemon) Reservations() server.Reservations { return &d.table }
 // SetLimits implements server.Engine.
 func (d *Daemon) SetLimits(l config.Limits) {
 	for _, u := range d.units {
-		u.loop.Do(func() {
-			u.conns.SetLimits(l)
-			u.stage.Compress = compress.Settings{Policy: compress.Policy(l.Compression), MinSize: l.CompressMinSize}
-		})
+		u.loop.Do(func() { u.conns.SetLimits(l) })
 	}
 	d.ports.SetListen(l.IPListen)
 	d.maxAge.Store(int64(l.RequestQueue))

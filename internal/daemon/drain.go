@@ -22,6 +22,7 @@ func (d *Daemon) Shutdown() {
 	d.mu.Unlock()
 
 	d.socket.Close()
+	d.acme.Close() // before its ports
 	d.ports.CloseAll()
 	for _, u := range d.units {
 		u.loop.Do(u.conns.Drain)

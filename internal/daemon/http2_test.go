@@ -312,3 +312,33 @@ func TestHTTP2Drain(t *testing.T) {
 	busy.want("1 status 200", `1 "done" END`, "EOF")
 	<-ended
 }
+
+// Who begins with something that is no HTTP at all, and may have meant the
+// preface of HTTP/2, gets no answer in HTTP/1.1 (RFC 9113 3.4); others get one.
+func TestInvalidPreface(t *testing.T) {
+	d, _, reg, _ := one(t, testkit.AppOptions{})
+	for _, tc := range []struct{ send, want string }{
+		{"INVALID CONNECTION PREFACE\r\n\r\n", ""},
+		{"PRI * FOO/2.0\r\n\r\nSM\r\n\r\n", ""},
+		{"GET / http/1.1\r\n\r\n", "HTTP/1.1 400 "},
+		{"GET / HTTQ/1.1\r\n\r\n", "HTTP/1.1 400 "},
+		{"GET /\r\n\r\n", "HTTP/1.1 400 "},
+		{"GET\r\n", "HTTP/1.1 400 "},
+		{"GET / HTTP/2.0\r\n\r\n", "HTTP/1.1 505 "},
+		{"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", "HTTP/1.1 505 "},
+	} {
+		d.Run(tc.send, func(t *testing.T) {
+			c, err := testkit.TryDial(fmt.Sprintf("127.0.0.1:%d", reg.Port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(testkit.Patience))
+			io.WriteString(c, tc.send)
+			got, err := io.ReadAll(c)
+			if err != nil || !strings.HasPrefix(string(got), tc.want) || (tc.want == "") != (len(got) == 0) {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/control/server"
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/prefix"
@@ -82,7 +83,7 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 		d.dropQueueIfUnused(q)
 		return nil, &channel.Error{Code: channel.Limit, Message: fmt.Sprintf("this session has taken requests from %d queues already", maxQueues)}
 	}
-	reg, cerr := d.bind(pre, q, override, p.Compress)
+	reg, cerr := d.bind(s, pre, q, override)
 	if cerr != nil {
 		d.dropQueueIfUnused(q)
 		return nil, cerr
@@ -101,7 +102,7 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 
 // bind registers a prefix for a queue, or shares the registration that the
 // queue has.
-func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, compress bool) (*registration, *channel.Error) {
+func (d *Daemon) bind(s *session, pre prefix.Prefix, q *queueState, o exchange.Override) (*registration, *channel.Error) {
 	if have, ok := d.table.Registration(pre); ok {
 		reg := d.regs[have.ID]
 		if reg.queue == q {
@@ -119,9 +120,10 @@ func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, com
 	}
 	d.nextID++
 	reg := &registration{
-		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o, Compress: compress},
+		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o},
 		queue:        q,
 	}
+	reg.Space = &cache.Space{ID: reg.ID, URL: reg.URL, Queue: q.name, HTTPS: pre.Scheme == prefix.HTTPS}
 	if err := d.table.Register(pre, reg.Registration); err != nil {
 		d.ports.Close(pre)
 		code := channel.Internal
@@ -181,6 +183,7 @@ func (d *Daemon) unbind(id uint32) {
 		return
 	}
 	d.table.Unregister(reg.Prefix)
+	d.cache.Close(reg.Space)
 	d.ports.Close(reg.Prefix)
 	delete(d.regs, id)
 	delete(reg.queue.regs, id)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/httpsys/httpsys/internal/certs"
+	"github.com/httpsys/httpsys/internal/certs/acme"
 	"github.com/httpsys/httpsys/internal/certs/localca"
 	"github.com/httpsys/httpsys/internal/control/server"
 	"github.com/httpsys/httpsys/internal/prefix"
@@ -19,11 +20,18 @@ import (
 var protocols = []string{"h2", "http/1.1"}
 
 // Folders in the data folder.
-const authorityFolder = "ca" // the authority of this machine
+const (
+	authorityFolder = "ca"   // the authority of this machine
+	acmeFolder      = "acme" // accounts and certificates of those on the network
+)
 
 // startTLS makes what https ports need. There are no bindings yet.
 func (d *Daemon) startTLS() {
+	opt := d.opt.ACME
+	opt.Folder, opt.Log, opt.Listen = filepath.Join(d.opt.Data, acmeFolder), d.log, d.holdPort
+	d.acme = acme.New(opt)
 	d.certs = certs.New(certs.Options{
+		ACME:      d.acme,
 		Protocols: protocols,
 		Authority: localca.Open(filepath.Join(d.opt.Data, authorityFolder), time.Now),
 		Log:       d.log,
@@ -31,6 +39,18 @@ func (d *Daemon) startTLS() {
 	d.tls = tlsio.NewServer(tlsio.NewPool(tlsio.Limits{}), func(hello *tls.ClientHelloInfo) tlsio.Binding {
 		return d.certs.Choose(hello)
 	})
+}
+
+// holdPort keeps a port open though nobody may have registered anything there.
+func (d *Daemon) holdPort(port uint16, secure bool) (release func(), err error) {
+	all := prefix.Prefix{Scheme: prefix.HTTP, Kind: prefix.Strong, Host: "+", Port: port, Path: "/"}
+	if secure {
+		all.Scheme = prefix.HTTPS
+	}
+	if _, err := d.ports.Open(all); err != nil {
+		return nil, err
+	}
+	return func() { d.ports.Close(all) }, nil
 }
 
 // Certificates implements server.Engine.

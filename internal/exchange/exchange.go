@@ -3,7 +3,6 @@ package exchange
 import (
 	"errors"
 
-	"github.com/httpsys/httpsys/internal/compress"
 	"github.com/httpsys/httpsys/internal/queue"
 	"github.com/httpsys/httpsys/internal/wire/channel"
 	"github.com/httpsys/httpsys/internal/wire/message"
@@ -24,9 +23,6 @@ type Exchange struct {
 	// kept until the worker is known to have begun, so that another can get it.
 	frame []byte
 
-	ask    compress.Ask // what the request says about compression
-	packer *packer      // that is between client and us; nil: none
-
 	Stream uint32 // number at the worker's channel
 
 	begun    bool // the worker has said something about it
@@ -44,6 +40,8 @@ type Exchange struct {
 	window     int   // the grant when nothing is outstanding
 	lent       int   // part of window that is from the worker's budget
 	unreturned int   // bytes the client has taken and grant does not know
+
+	cached
 }
 
 // Errors by which a worker loses its channel.
@@ -100,6 +98,7 @@ func (x *Exchange) GiveUp() {
 func (x *Exchange) touched() {
 	x.begun = true
 	if cap(x.frame) > maxKept {
+		x.keepOriginal()
 		x.frame = nil
 	}
 }
@@ -118,9 +117,6 @@ func (x *Exchange) Room() int {
 // RequestBody passes on at most Room bytes. end may come without bytes at any
 // time after the exchange was assigned.
 func (x *Exchange) RequestBody(b []byte, end bool) {
-	if x.worker == nil { // it has said its last word, and only the client does not know yet
-		return
-	}
 	x.sendWindow -= len(b)
 	x.bodySent += int64(len(b))
 	if end && !x.opaque {
@@ -145,14 +141,11 @@ func (x *Exchange) keep(b []byte, end bool) {
 	x.frame = channel.AppendFrame(x.frame, channel.Data, flags, 0, 0, b)
 }
 
-// Assigned says whether a worker has the request, or has answered it.
-func (x *Exchange) Assigned() bool { return x.worker != nil || x.packer != nil }
+// Assigned says whether a worker has the request.
+func (x *Exchange) Assigned() bool { return x.worker != nil }
 
 // RequestTrailers ends the request body.
 func (x *Exchange) RequestTrailers(fields []message.Field) {
-	if x.worker == nil {
-		return
-	}
 	x.reqEnded, x.lost = true, true
 	x.worker.Trailers(x, fields)
 }
@@ -180,10 +173,10 @@ func (x *Exchange) MaxBody() int64 {
 
 // ClientGone ends the client's side: nobody waits for the answer.
 func (x *Exchange) ClientGone() {
-	x.client = nil
-	if x.packer != nil {
-		x.packer.drop()
+	if x.leaveCache() {
+		return
 	}
+	x.client = nil
 	lane := x.reg.Queue.Lane(x.stage.loop)
 	lane.Cancelled.Add(1)
 	if x.entry.Waiting() {
@@ -202,7 +195,7 @@ func (x *Exchange) ClientGone() {
 // exchange is over: a request that nobody has taken is dropped, since clients
 // that leave look the same.
 func (x *Exchange) ClientHalfClosed() bool {
-	if x.worker == nil && x.packer != nil {
+	if x.role == reads {
 		return true
 	}
 	if x.worker == nil {
@@ -214,19 +207,15 @@ func (x *Exchange) ClientHalfClosed() bool {
 	return true
 }
 
-// Sent tells that the client has taken n bytes of what it was given of the
-// response body, and whether it has taken all there was: then it is fast, and
-// gets a wider window as far as the worker's budget goes.
+// Sent tells that the client has taken n bytes of the response body, and
+// whether it has taken all there was: then it is fast, and gets a wider window
+// as far as the worker's budget goes.
 func (x *Exchange) Sent(n int, all bool) {
-	if x.packer != nil {
-		x.packer.taken(n, all)
+	if x.role == reads {
+		x.grant += n
+		x.pump()
 		return
 	}
-	x.returned(n, all)
-}
-
-// returned tells that n bytes as the worker sent them need no room any more.
-func (x *Exchange) returned(n int, all bool) {
 	w := x.worker
 	if w == nil {
 		return
@@ -269,7 +258,7 @@ func (x *Exchange) take(n int) error {
 // Respond takes a head from the worker. With end the exchange is over when it
 // returns.
 func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
-	x.touched()
+	x.begun = true
 	if r.Informational() {
 		if x.headSent || end || len(body) > 0 {
 			return ErrOrder
@@ -284,12 +273,17 @@ func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
 		return err
 	}
 	x.headSent = true
-	if x.pack(r, body, end) {
+	if x.role != bystander && x.respondCached(r, body, end) {
 		return nil
+	}
+	if r.ForDaemon {
+		strip(r)
 	}
 	c := x.client
 	if end {
 		x.over()
+	} else {
+		x.touched()
 	}
 	c.Respond(r, body, end)
 	return nil
@@ -303,6 +297,9 @@ func (x *Exchange) Data(b []byte, end bool) error {
 	if err := x.take(len(b)); err != nil {
 		return err
 	}
+	if x.fill != nil && x.fill.tee {
+		x.fill.collect(b, end)
+	}
 	c := x.client
 	if x.respEnd = end && x.opaque; end && !x.opaque {
 		x.over()
@@ -315,6 +312,9 @@ func (x *Exchange) Data(b []byte, end bool) error {
 func (x *Exchange) Trailers(fields []message.Field) error {
 	if !x.headSent || x.opaque {
 		return ErrOrder
+	}
+	if x.fill != nil && x.fill.tee {
+		x.fill.collect(nil, true)
 	}
 	c := x.client
 	x.over()
@@ -330,6 +330,9 @@ func (x *Exchange) File(fd int, offset, length int64, end bool) error {
 	}
 	if err := x.take(channel.FileWindowCost); err != nil {
 		return err
+	}
+	if x.fill != nil && x.fill.tee {
+		x.fill.collectFile(fd, offset, length, end)
 	}
 	c := x.client
 	if end {
@@ -351,6 +354,9 @@ func (x *Exchange) Opaque(r *message.Response, body []byte) error {
 	}
 	if err := x.take(len(body)); err != nil {
 		return err
+	}
+	if x.fill != nil {
+		x.fill.give()
 	}
 	x.headSent, x.opaque = true, true
 	c := x.client
@@ -378,6 +384,9 @@ func (x *Exchange) WindowUpdate(n int) error {
 
 // WorkerCancels takes the worker's CANCEL: the exchange is over.
 func (x *Exchange) WorkerCancels(orderly bool) {
+	if x.lostFetch() {
+		return
+	}
 	c := x.client
 	sent, opaque := x.headSent, x.opaque
 	x.over()
@@ -409,9 +418,6 @@ func (x *Exchange) over() {
 		x.worker = nil
 		x.returnLoan(w)
 	}
-	if x.packer != nil {
-		return // it has still something to say to the client
-	}
 	x.client = nil
 	x.stage.put(x)
 }
@@ -421,6 +427,9 @@ func (x *Exchange) over() {
 func (x *Exchange) WorkerDied(begun bool) {
 	x.worker = nil
 	if begun || x.begun || x.lost {
+		if x.lostFetch() {
+			return
+		}
 		c := x.client
 		sent := x.headSent
 		x.over()
@@ -444,6 +453,9 @@ func (x *Exchange) expire() {
 }
 
 func (x *Exchange) fail(status int, reason, text string) {
+	if x.lostFetch() {
+		return
+	}
 	c := x.client
 	x.over()
 	c.Fail(status, reason, text)

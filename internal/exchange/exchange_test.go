@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/prefix"
 	"github.com/httpsys/httpsys/internal/queue"
 	"github.com/httpsys/httpsys/internal/wire/channel"
@@ -30,6 +31,10 @@ func (c *client) Informational(r *message.Response) { c.note("informational %d",
 func (c *client) Respond(r *message.Response, body []byte, end bool) {
 	c.note("respond %d %q end=%v", r.Status, body, end)
 }
+func (c *client) Stored(a *cache.Answer, end bool) {
+	c.note("stored %d %q end=%v", a.Status, a.Body, end)
+}
+func (c *client) Moved(*Exchange)            { c.note("moved") }
 func (c *client) Body(b []byte, end bool)    { c.note("body %q end=%v", b, end) }
 func (c *client) Trailers(f []message.Field) { c.note("trailers %s", f[0].Name) }
 func (c *client) File(fd int, offset, length int64, end bool) {

@@ -3,6 +3,7 @@ package exchange
 import (
 	"time"
 
+	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/prefix"
 	"github.com/httpsys/httpsys/internal/queue"
 )
@@ -20,7 +21,7 @@ type Registration struct {
 	URL      string
 	Queue    *Queue
 	Override Override
-	Compress bool // responses are compressed where it is worth it and safe
+	Space    *cache.Space // what it has in the cache; nil: the cache is not asked
 }
 
 // Override holds what a registration sets differently from the machine; nil

@@ -1,6 +1,9 @@
 package exchange
 
-import "github.com/httpsys/httpsys/internal/wire/message"
+import (
+	"github.com/httpsys/httpsys/internal/cache"
+	"github.com/httpsys/httpsys/internal/wire/message"
+)
 
 // Client is what an exchange needs from the connection or stream that waits
 // for the response. Slices are valid only during the call.
@@ -10,6 +13,12 @@ type Client interface {
 	// Respond sends the final head and the first bytes of the body; end says
 	// that it is complete.
 	Respond(r *message.Response, body []byte, end bool)
+	// Stored answers from the cache. The body is complete with a.Body if end is
+	// set; else it follows through Body.
+	Stored(a *cache.Answer, end bool)
+	// Moved tells that the response comes from another exchange from now on,
+	// and the one before must be forgotten.
+	Moved(x *Exchange)
 	// Body sends more of the body.
 	Body(b []byte, end bool)
 	// Trailers ends the body.

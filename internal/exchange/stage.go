@@ -3,7 +3,7 @@ package exchange
 import (
 	"net/netip"
 
-	"github.com/httpsys/httpsys/internal/compress"
+	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/prefix"
 	"github.com/httpsys/httpsys/internal/queue"
 	"github.com/httpsys/httpsys/internal/wire/channel"
@@ -31,7 +31,7 @@ type Stage struct {
 	// Fields is scratch for trailers that workers send.
 	Fields []message.Field
 
-	packing
+	caching
 }
 
 // maxFree bounds the exchanges kept for reuse, and maxKept the buffer that
@@ -69,17 +69,21 @@ type Refusal struct {
 	Reason string // for the log, in HTTP.SYS's words
 	Text   string // for people
 	Retry  bool   // the same request may succeed later
+	// Stored is the answer of the cache, if it has one. The exchange then sends
+	// the rest of the body, after Send; without an exchange there is none.
+	Stored *cache.Answer
 }
 
 // The refusals of Begin (http-sys: HTTPERR reasons).
 var (
-	refuseURL      = Refusal{400, "URL", "The request target is invalid.", false}
-	refuseHost     = Refusal{400, "Hostname", "No program serves this host here.", false}
-	refuseNotFound = Refusal{404, "NotFound", "No program serves this path.", false}
-	refuseReserved = Refusal{503, "N/A", "This path is reserved for a program that is not running.", true}
-	refuseFull     = Refusal{503, "QueueFull", "The request queue is full.", true}
-	refuseTooLong  = Refusal{431, "RequestLength", "The request header is too long.", false}
-	refuseMaxBody  = Refusal{413, "EntityTooLarge", "The request body is longer than the program accepts.", false}
+	refuseURL      = Refusal{400, "URL", "The request target is invalid.", false, nil}
+	refuseHost     = Refusal{400, "Hostname", "No program serves this host here.", false, nil}
+	refuseNotFound = Refusal{404, "NotFound", "No program serves this path.", false, nil}
+	refuseReserved = Refusal{503, "N/A", "This path is reserved for a program that is not running.", true, nil}
+	refuseFull     = Refusal{503, "QueueFull", "The request queue is full.", true, nil}
+	refuseTooLong  = Refusal{431, "RequestLength", "The request header is too long.", false, nil}
+	refuseUncached = Refusal{504, "OnlyIfCached", "There is no stored response, and the request asks for no other.", true, nil}
+	refuseMaxBody  = Refusal{413, "EntityTooLarge", "The request body is longer than the program accepts.", false, nil}
 )
 
 // rootPath stands for the targets without a path: OPTIONS * and CONNECT go to
@@ -119,22 +123,37 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 	x := s.get()
 	x.client, x.reg, x.peer = c, reg, f.Peer
 	x.reqEnded = complete
-	if s.Compress.Policy != compress.Never {
-		x.ask = compress.AskOf(r, f.Scheme == prefix.HTTPS)
+	if reg.Space != nil && s.Cache != nil {
+		if x, refusal, done := s.consult(x, r, f, path, complete && len(body) == 0); done {
+			return x, reg, refusal
+		}
 	}
-	if !x.encode(r, f, body, complete) {
-		s.put(x)
-		return nil, reg, refuseTooLong
+	if x.role != leads { // then it is framed already
+		if !x.encode(r, f, body, complete) {
+			s.put(x)
+			return nil, reg, refuseTooLong
+		}
 	}
-	lane := reg.Queue.Lane(s.loop)
-	switch lane.Submit(&x.entry, s.now()) {
-	case queue.Full:
+	if !s.submit(x) {
+		if x.fill != nil {
+			x.fill.give()
+		}
 		s.put(x)
 		return nil, reg, refuseFull
+	}
+	return x, reg, Refusal{}
+}
+
+// submit gives the exchange to its queue; false if that is full.
+func (s *Stage) submit(x *Exchange) bool {
+	lane := x.reg.Queue.Lane(s.loop)
+	switch lane.Submit(&x.entry, s.now()) {
+	case queue.Full:
+		return false
 	case queue.Waiting:
 		s.waits(lane)
 	}
-	return x, reg, Refusal{}
+	return true
 }
 
 // encode frames the request with stream 0; the worker's channel sets that.
@@ -196,7 +215,11 @@ func (s *Stage) put(x *Exchange) {
 	if cap(frame) > maxKept {
 		frame = nil
 	}
-	*x = Exchange{stage: s, frame: frame}
+	origin := x.origin[:0]
+	if cap(origin) > maxKept {
+		origin = nil
+	}
+	*x = Exchange{stage: s, frame: frame, cached: cached{origin: origin}}
 	x.entry.Value = x
 	if len(s.free) < maxFree {
 		s.free = append(s.free, x)
@@ -219,6 +242,7 @@ func (s *Stage) Tick() {
 			delete(s.busy, lane)
 		}
 	}
+	s.hurry(now)
 }
 
 func (s *Stage) waits(lane *Lane) {
@@ -229,7 +253,7 @@ func (s *Stage) waits(lane *Lane) {
 }
 
 // Waiting says whether any request waits in a queue, so that Tick is needed.
-func (s *Stage) Waiting() bool { return len(s.busy) > 0 }
+func (s *Stage) Waiting() bool { return len(s.busy) > 0 || s.followers > 0 }
 
 // CloseQueue answers all that wait in a queue that ends on this loop.
 func (s *Stage) CloseQueue(q *Queue) {

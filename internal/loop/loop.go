@@ -58,8 +58,16 @@ type Loop struct {
 	stopping atomic.Bool
 
 	date      []byte
+	unix      int64 // date as a number
 	dateUntil int64 // Now from which on date is not right any more
 }
+
+// epoch is where the clock of all loops begins, so that times can be compared
+// between them.
+var epoch = time.Now()
+
+// Clock is what Now is at this moment, for those who are on no loop.
+func Clock() int64 { return int64(time.Since(epoch) / time.Millisecond) }
 
 // New makes a loop.
 func New(index int) (*Loop, error) {
@@ -72,7 +80,7 @@ func New(index int) (*Loop, error) {
 		ep.Close()
 		return nil, err
 	}
-	l := &Loop{Index: index, epoll: ep, wake: wake, started: time.Now()}
+	l := &Loop{Index: index, epoll: ep, wake: wake, started: epoch}
 	if err := l.Watch(wake, wakeHandler{l}); err != nil {
 		ep.Close()
 		sys.Close(wake)
@@ -118,7 +126,8 @@ func (l *Loop) Close(fd int) {
 	l.closing = append(l.closing, fd)
 }
 
-// Now is the time of this turn in milliseconds of a monotonic clock.
+// Now is the time of this turn in milliseconds of a monotonic clock, the same
+// for all loops.
 func (l *Loop) Now() int64 { return l.now }
 
 // Date is the current time as an HTTP field line, "Date: …\r\n"
@@ -129,9 +138,16 @@ func (l *Loop) Date() []byte {
 		// monotonic one stands still while the machine sleeps.
 		now := time.Now()
 		l.dateUntil = l.now + 1000 - int64(now.Nanosecond()/1e6)
+		l.unix = now.Unix()
 		l.date = now.UTC().AppendFormat(l.date[:0], "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 	}
 	return l.date
+}
+
+// Unix is the time on the wall in seconds since 1970, as Date says it.
+func (l *Loop) Unix() int64 {
+	l.Date()
+	return l.unix
 }
 
 // AtTurnEnd runs t once, at the end of this turn. The caller sees to it that

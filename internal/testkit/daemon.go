@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/httpsys/httpsys/internal/certs/acme"
 	"github.com/httpsys/httpsys/internal/control"
 	"github.com/httpsys/httpsys/internal/daemon"
 	"github.com/httpsys/httpsys/internal/testkit/leak"
@@ -24,6 +25,7 @@ type Options struct {
 	Loops int           // default 1
 	Drain time.Duration // bound of a clean end; default 5 s
 	Hello time.Duration // for a HELLO; default is the daemon's
+	ACME  acme.Options
 	// Config is the daemon's configuration file; "" is none.
 	Config string
 	// Busy daemons are not asked whether they have come to rest at the end.
@@ -63,7 +65,7 @@ func Start(t testing.TB, opt Options) *Daemon {
 	}
 	var err error
 	d.Daemon, err = daemon.Start(daemon.Options{
-		Socket: d.Socket, Data: d.Data, Loops: opt.Loops, Drain: opt.Drain, Hello: opt.Hello, Log: &d.Log,
+		Socket: d.Socket, Data: d.Data, Loops: opt.Loops, Drain: opt.Drain, Hello: opt.Hello, ACME: opt.ACME, Log: &d.Log,
 	})
 	if err != nil {
 		t.Fatal(err)

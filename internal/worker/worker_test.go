@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/loop"
 	"github.com/httpsys/httpsys/internal/prefix"
@@ -143,6 +144,8 @@ func (c *client) CanOpaque(int) bool                { return true }
 func (c *client) Close()                            { c.over() }
 func (c *client) Fail(status int, _, _ string)      { c.status = status; c.over() }
 func (c *client) Abort()                            { c.over() }
+func (c *client) Stored(*cache.Answer, bool)        {}
+func (c *client) Moved(*exchange.Exchange)          {}
 func (c *client) ReadMore()                         { c.more++ }
 func (c *client) over() {
 	c.x = nil

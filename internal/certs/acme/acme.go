@@ -49,7 +49,7 @@ type Options struct {
 // Client gets certificates. It is safe for concurrent use.
 type Client struct {
 	opt   Options
-	cache *certmagic.Cache
+	cache *certmagic.Cache // made when a certificate is first wanted: most machines want none
 	stop  context.CancelFunc
 	ctx   context.Context
 
@@ -72,7 +72,7 @@ type name struct {
 }
 
 // New makes a Client that wants nothing yet. End it with Close.
-func New(opt Options) (*Client, error) {
+func New(opt Options) *Client {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -83,15 +83,23 @@ func New(opt Options) (*Client, error) {
 		opt.TLSPort = 443
 	}
 	c := &Client{opt: opt, names: map[string]*name{}}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	return c
+}
+
+// open makes what is needed to ask for certificates. c.mu is held.
+func (c *Client) open() error {
+	if c.cache != nil {
+		return nil
+	}
 	for i := range c.decoys {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return nil, fmt.Errorf("no port for the challenges of certificate authorities: %w", err)
+			return fmt.Errorf("no port for the challenges of certificate authorities: %w", err)
 		}
 		c.decoys[i] = l.Addr().(*net.TCPAddr).Port
 		defer l.Close()
 	}
-	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(cert certmagic.Certificate) (*certmagic.Config, error) {
 			c.mu.Lock()
@@ -103,17 +111,22 @@ func New(opt Options) (*Client, error) {
 			}
 			return nil, fmt.Errorf("nobody wants a certificate for %v any more", cert.Names)
 		},
-		RenewCheckInterval: opt.Check,
-		Logger:             logger(opt.Log),
+		RenewCheckInterval: c.opt.Check,
+		Logger:             logger(c.opt.Log),
 	})
-	return c, nil
+	return nil
 }
 
 // Close stops asking and renewing. It can be called more than once.
 func (c *Client) Close() {
 	c.closed.Do(func() {
 		c.stop()
-		c.cache.Stop()
+		c.mu.Lock()
+		cache := c.cache
+		c.mu.Unlock()
+		if cache != nil {
+			cache.Stop()
+		}
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,15 +147,23 @@ func (c *Client) Manage(wanted map[string]config.ACME) {
 			gone = append(gone, certmagic.SubjectIssuer{Subject: host})
 		}
 	}
+	var err error
+	if len(wanted) > 0 {
+		err = c.open()
+	}
+	cache := c.cache
 	var fresh []string
 	for host, from := range wanted {
 		if c.names[host] == nil {
-			c.names[host] = &name{from: from, cancel: func() {}}
+			c.names[host] = &name{from: from, cancel: func() {}, err: err}
 			fresh = append(fresh, host)
 		}
 	}
 	c.mu.Unlock()
-	c.cache.RemoveManaged(gone)
+	if cache == nil {
+		return
+	}
+	cache.RemoveManaged(gone)
 	for _, host := range fresh {
 		c.begin(host)
 	}
@@ -312,13 +333,16 @@ func (c *Client) Status(host string) (*x509.Certificate, error) {
 	if n != nil {
 		err = n.err
 	}
+	cache := c.cache
 	c.mu.Unlock()
 	if n == nil {
 		return nil, nil
 	}
-	for _, cert := range c.cache.AllMatchingCertificates(host) {
-		if cert.Leaf != nil {
-			return cert.Leaf, err
+	if cache != nil {
+		for _, cert := range cache.AllMatchingCertificates(host) {
+			if cert.Leaf != nil {
+				return cert.Leaf, err
+			}
 		}
 	}
 	if err == nil {

@@ -85,13 +85,10 @@ func (m *machine) current() *Client {
 func (m *machine) start(t *testing.T) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(writer{m}, nil))
-	c, err := New(Options{
+	c := New(Options{
 		Folder: m.dir, Log: log, Listen: m.hold, Check: m.checkPeriod,
 		HTTPPort: port(m.plain), TLSPort: port(m.secure),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(c.Close)
 	m.mu.Lock()
 	m.client = c

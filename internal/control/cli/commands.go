@@ -76,6 +76,9 @@ var (
 		tag{name: "key", value: "FILE", repeat: true, help: "private key of the cert= before it, in PEM (default: in the same file)"},
 		tag{name: "store", value: "FOLDER", help: "for ccs=: NAME.pem, or NAME.crt and NAME.key; _.example.com.pem is for all names one label below"},
 		tag{name: "selfsigned", value: "yes|no", values: []string{"yes", "no"}, help: "yes: a certificate from the authority of this machine, for development"},
+		tag{name: "acme", value: "EMAIL", help: "get the certificate from a certificate authority on the network (ACME), for this address of yours"},
+		tag{name: "directory", value: "URL", help: "of that authority (default: Let's Encrypt)"},
+		tag{name: "root", value: "FILE", help: "authority of the directory's own certificate, in PEM, where it is not a public one"},
 		tag{name: "appid", value: "ID", help: "who made the binding: a GUID in braces, or a word; kept and shown"},
 		switchTag("clientcertnegotiation", "ask clients for a certificate; the application gets it, with a verdict (default disable)"),
 		tag{name: "sslctlstorename", value: "FILE", help: "the authorities in PEM whose client certificates are trusted (default: those of the system)"},
@@ -163,19 +166,19 @@ requestqueuetimeout for queues that are made afterwards.`,
 	{
 		verb: "add", object: "setting", run: settings.add, rights: forAdmins,
 		tags: []tag{settingTag, {name: "value", value: "NUMBER", required: true,
-			help: "in the unit of the setting, see the table; off is possible for http2settingswait and compression only"}},
-		short:    "Set a limit on what clients may send, or how responses are compressed",
+			help: "in the unit of the setting, see the table; off is possible for http2settingswait only"}},
+		short:    "Set a limit on what clients may send",
 		long:     `It holds at once, from the next request on.`,
-		examples: []string{"httpsys add setting settingtype=maxrequestbytes value=65536", "httpsys add setting settingtype=compression value=off"},
+		examples: []string{"httpsys add setting settingtype=maxrequestbytes value=65536"},
 	},
 	{
 		verb: "delete", object: "setting", tags: []tag{settingTag}, run: settings.delete, rights: forAdmins,
-		short:    "Give a setting its default back",
+		short:    "Give a limit its default back",
 		examples: []string{"httpsys delete setting settingtype=maxrequestbytes"},
 	},
 	{
 		verb: "show", object: "setting", json: true, run: (*run).showSetting, rights: forAll,
-		short:    "Show the limits on what clients may send, and the other settings",
+		short:    "Show the limits on what clients may send",
 		examples: []string{"httpsys show setting"},
 	},
 	{
@@ -203,12 +206,17 @@ name, hostnameport= of the wildcard above it, ipport= of the address that it cam
 family, the file for the name in the folder of ccs=. Where there is none, or only one that cannot be used, the handshake
 fails with the alert unrecognized_name. Programs that register https:// prefixes need nothing of this: they hold no keys.
 
+With acme= the daemon gets the certificate by itself, and a new one before it ends. The authority must be able to reach
+this machine by the name, on port 80 or 443; its questions are answered whatever programs have registered there. Who gives
+acme= agrees to the terms of the authority. httpsys show sslcert says what it is waiting for.
+
 Files are checked when they are bound, and looked at again every few seconds: what is changed holds for new connections,
 without a restart. A change that cannot be used leaves what was there before in force, and is logged and shown.`,
 		examples: []string{
 			"httpsys add sslcert ipport=0.0.0.0:443 cert=/etc/ssl/server.pem key=/etc/ssl/private/server.key",
 			"httpsys add sslcert hostnameport=www.example.com:443 cert=/etc/ssl/www.pem cert=/etc/ssl/www-rsa.pem",
 			"httpsys add sslcert ccs=443 store=/etc/ssl/hosts",
+			"httpsys add sslcert hostnameport=www.example.com:443 acme=me@example.com",
 			"httpsys add sslcert hostnameport=app.localhost:8443 selfsigned=yes",
 		},
 	},

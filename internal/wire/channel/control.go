@@ -87,8 +87,6 @@ type RegisterParams struct {
 	Timeouts *Timeouts `json:"timeouts,omitempty"`
 	// Certificate is for an https prefix where no administrator has bound one.
 	Certificate *Certificate `json:"certificate,omitempty"`
-	// Compress: responses are compressed for clients that take it.
-	Compress bool `json:"compress,omitempty"`
 }
 
 // Certificate is a program's own (docs/channel.md section 3.2).

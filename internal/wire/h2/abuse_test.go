@@ -62,7 +62,6 @@ var attacks = []struct {
 	{"SETTINGS flood (CVE-2019-9515)", "", func(uint32) string { return settingsOf("") }, nil, calm[settings], most.Settings, 0},
 	{"a SETTINGS frame full of entries", "", func(uint32) string { return settingsOf(strings.Repeat(setting(setInitialWindow, 7), 2730)) },
 		nil, calm[settingsEntries], 1, 0},
-	{"acknowledgements that nobody waits for", "", func(uint32) string { return ackSettings }, nil, calm[settings], most.Settings, 0},
 	{"PING flood (CVE-2019-9512)", "", func(uint32) string { return frame(typePing, 0, 0, "12345678") }, nil, calm[pings], most.Pings + 1, 0},
 	{"PING answers that nobody waits for", "", func(uint32) string { return frame(typePing, flagAck, 0, "12345678") }, nil, calm[pings], most.Pings + 1, 0},
 	{"PRIORITY flood (CVE-2019-9513)", "", func(i uint32) string { return frame(typePriority, 0, 2*i+1, u32(0)+"x") }, nil, calm[priorities], most.Priorities + 1, 0},

@@ -54,6 +54,7 @@ type Conn struct {
 
 	preface    uint8 // bytes of it that are here
 	started    bool  // the client's SETTINGS are here
+	settled    bool  // it has acknowledged ours
 	away       goAway
 	peerAway   bool
 	failed     bool // the owner knows of err

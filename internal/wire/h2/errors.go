@@ -62,6 +62,7 @@ var (
 	ErrWindowOverflow  = broken(FlowControlError, "H2_Window", "A window is above 2^31-1.")
 	ErrZeroUpdate      = broken(ProtocolError, "H2_Window", "A WINDOW_UPDATE adds nothing.")
 	ErrSettingsTimeout = broken(SettingsTimeout, "H2_Settings", "SETTINGS were not acknowledged.")
+	ErrAck             = broken(ProtocolError, "H2_Settings", "SETTINGS are acknowledged that were never sent.")
 	ErrHeaderWait      = broken(ProtocolError, "Timer_HeaderWait", "The preface or a header block took too long.")
 	ErrPriority        = broken(ProtocolError, "H2_Priority", "A priority is for a stream that cannot have one.")
 	ErrCipher          = broken(InadequateSecurity, "H2_Cipher", "The cipher suite is one that HTTP/2 forbids.")

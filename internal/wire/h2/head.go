@@ -238,8 +238,8 @@ func (h *head) target(r *Request) *Error {
 		return ErrPseudoMissing
 	}
 	// The scheme need not be that of the connection: a proxy that ends TLS may
-	// say what its client asked for.
-	if !message.EqualFold(h.scheme, "https") && !message.EqualFold(h.scheme, "http") {
+	// say what its client asked for. Nobody spells it with capitals who means it well.
+	if string(h.scheme) != "https" && string(h.scheme) != "http" {
 		return ErrScheme
 	}
 	r.Scheme = h.scheme

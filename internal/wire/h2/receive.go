@@ -499,10 +499,10 @@ func (c *Conn) settingsFrame(h header, p []byte) *Error {
 		if len(p) != 0 {
 			return ErrFrameLength
 		}
-		if c.settingsBy == 0 {
-			c.count(settings)
+		if c.settled {
+			return ErrAck
 		}
-		c.settingsBy = 0
+		c.settled, c.settingsBy = true, 0
 		return nil
 	case len(p)%6 != 0:
 		return ErrFrameLength
@@ -515,7 +515,7 @@ func (c *Conn) settingsFrame(h header, p []byte) *Error {
 		switch binary.BigEndian.Uint16(p) {
 		case setHeaderTableSize:
 			c.encoder.limit(value)
-		case setEnablePush, setNoPriorities:
+		case setEnablePush, setNoPriorities, setConnectProtocol:
 			if value > 1 {
 				return ErrSetting
 			}

@@ -249,6 +249,7 @@ var badConnections = []struct {
 	section, why, in string
 	want             *Error
 }{
+	{"9113 6.5.3", "an acknowledgement of nothing", ackSettings, ErrAck},
 	{"9113 4.2", "a frame that is too long", string(appendHeader(nil, frameSize+1, typeData, 0, 1)), ErrFrameSize},
 	{"9113 5.1", "DATA on an idle stream", data(1, true, "a"), ErrIdle},
 	{"9113 5.1", "RST_STREAM on an idle stream", reset(1, Cancel), ErrIdle},

@@ -13,7 +13,6 @@ const (
 	Date
 	Expect
 	Host
-	HttpsysCompress // our own: what the application wants of the daemon
 	KeepAlive
 	MaxForwards
 	ProxyConnection
@@ -44,7 +43,6 @@ var (
 	wMaxForwards, wMaxForw2  = word8("max-forw"), word4("ards")
 	wLength, wLength2        = word8("content-"), word8("t-length")
 	wProxyConn, wProxyConn2  = word8("proxy-co"), word8("nnection")
-	wCompress, wCompress2    = word8("httpsys-"), word8("compress")
 	wTransferEnc, wTransfer2 = word8("transfer"), word8("-encodin")
 )
 
@@ -105,15 +103,8 @@ func KnownOf(name []byte) Known {
 			return ContentLength
 		}
 	case 16:
-		switch le.Uint64(name) | lower {
-		case wProxyConn:
-			if le.Uint64(name[8:])|lower == wProxyConn2 {
-				return ProxyConnection
-			}
-		case wCompress:
-			if le.Uint64(name[8:])|lower == wCompress2 {
-				return HttpsysCompress
-			}
+		if le.Uint64(name)|lower == wProxyConn && le.Uint64(name[8:])|lower == wProxyConn2 {
+			return ProxyConnection
 		}
 	case 17:
 		if le.Uint64(name)|lower == wTransferEnc && le.Uint64(name[8:])|lower == wTransfer2 && name[16]|0x20 == 'g' {

@@ -32,7 +32,7 @@ type Response struct {
 	Status int
 	Reason []byte // may be empty: the registered phrase
 	// Fields is in the application's order and spelling. Transfer-Encoding,
-	// Keep-Alive, Proxy-Connection and Httpsys-Compress are left out, and so are Connection and
+	// Keep-Alive and Proxy-Connection are left out, and so are Connection and
 	// Upgrade unless the status is 101. There is at most one Content-Length. Its array is
 	// used again by the next response that is parsed into this Response.
 	Fields []Field
@@ -50,20 +50,14 @@ type Response struct {
 
 	HasDate, HasServer, HasTrailer bool
 
-	// Compress is what the application said about this response with the field
-	// Httpsys-Compress, which is left out of Fields.
-	Compress Compress
+	// Caching: there is a field by which a response can become one that may be stored: Cache-Control,
+	// a targeted one, Expires or Last-Modified. ForDaemon: there is a field that is for the daemon
+	// alone (rules.ForUs). Both are hints that save others from looking.
+	Caching, ForDaemon bool
+	// Listed is the names of other fields that Connection listed (RFC 9110
+	// 7.6.1): they concern one connection and are not stored. nil: none.
+	Listed []byte
 }
-
-// Compress is an application's word on whether a response is to be compressed.
-type Compress uint8
-
-// The words.
-const (
-	CompressUnsaid Compress = iota
-	CompressOn
-	CompressOff
-)
 
 var severalCodings = []byte("(several)")
 
@@ -183,7 +177,9 @@ func isCRLF(b []byte, i int) bool { return i+1 < len(b) && b[i] == '\r' && b[i+1
 // add takes one field whose name and value are checked.
 func (r *Response) add(name, value []byte) error {
 	switch KnownOf(name) {
-	case Other, Expect, Host, MaxForwards, TE:
+	case Other:
+		r.noteCaching(name)
+	case Expect, Host, MaxForwards, TE:
 	case Date:
 		r.HasDate = true
 	case Server:
@@ -202,6 +198,9 @@ func (r *Response) add(name, value []byte) error {
 	case Connection:
 		r.Close = r.Close || HasToken(value, "close")
 		r.KeepAlive = r.KeepAlive || HasToken(value, "keep-alive")
+		if !EqualFold(value, "close") && !EqualFold(value, "keep-alive") {
+			r.Listed = append(append(r.Listed[:len(r.Listed):len(r.Listed)], value...), ',')
+		}
 		if r.Status != 101 {
 			return nil
 		}
@@ -215,11 +214,6 @@ func (r *Response) add(name, value []byte) error {
 		}
 		r.TransferEncoding = value
 		return nil
-	case HttpsysCompress:
-		if r.Compress = CompressOff; EqualFold(value, "on") {
-			r.Compress = CompressOn
-		}
-		return nil
 	case KeepAlive, ProxyConnection:
 		return nil
 	}
@@ -228,6 +222,26 @@ func (r *Response) add(name, value []byte) error {
 	}
 	r.Fields = append(r.Fields, Field{name, value})
 	return nil
+}
+
+// noteCaching looks for the names that a cache cares about.
+func (r *Response) noteCaching(name []byte) {
+	switch len(name) {
+	case len("expires"):
+		r.Caching = r.Caching || EqualFold(name, "expires")
+	case len("cache-tag"):
+		r.ForDaemon = r.ForDaemon || EqualFold(name, "cache-tag")
+	case len("cache-control"):
+		r.Caching = r.Caching || EqualFold(name, "cache-control") || EqualFold(name, "last-modified")
+	case len("cdn-cache-control"):
+		if EqualFold(name, "cdn-cache-control") {
+			r.Caching, r.ForDaemon = true, true
+		}
+	case len("httpsys-cache-control"):
+		if EqualFold(name, "httpsys-cache-control") {
+			r.Caching, r.ForDaemon = true, true
+		}
+	}
 }
 
 // ParseTrailers appends the fields of an application's trailer section to dst.

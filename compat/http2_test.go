@@ -1,0 +1,65 @@
+package compat
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/httpsys/httpsys"
+	"github.com/httpsys/httpsys/internal/testkit"
+	"github.com/httpsys/httpsys/internal/testkit/pki"
+)
+
+// A http2Host is a program that serves a handler on a plain and on a TLS port.
+type http2Host struct {
+	d             *testkit.Daemon
+	plain, secure string // localhost:port
+	roots         *x509.CertPool
+}
+
+func serveHTTP2(t *testing.T, h http.Handler) *http2Host {
+	t.Helper()
+	cert := pki.Issue(t, pki.Root(t, "root", pki.CA), "localhost", pki.Names("localhost"))
+	host := &http2Host{d: testkit.Start(t, testkit.Options{Loops: 2}), roots: pki.Pool(cert)}
+	srv := &httpsys.Server{
+		Prefixes: []string{"http://localhost:0/", "https://localhost:0/"}, Socket: host.d.Socket, Handler: h,
+		Certificates: []tls.Certificate{cert.TLS()},
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(context.Background()) }()
+	t.Cleanup(func() {
+		srv.Close()
+		if err := <-ended; !errors.Is(err, httpsys.ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	select {
+	case <-srv.Registered():
+	case err := <-ended:
+		ended <- err
+		t.Fatal(err)
+	}
+	for i, to := range []*string{&host.plain, &host.secure} {
+		u, err := url.Parse(srv.URLs()[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		*to = u.Host
+	}
+	return host
+}
+
+// split returns host and port of an address.
+func split(t *testing.T, addr string) (host, port string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host, port
+}
