@@ -4,7 +4,7 @@
 
 import * as nodeHttp from 'http';
 import * as nodeHttps from 'https';
-import { AddressInfo } from 'net';
+import { X509Certificate } from 'crypto';
 
 /** A URL prefix as HTTP.SYS writes it: `http://*:8080/app/`. Port 0 asks for a free port. */
 export type Prefix = string;
@@ -81,6 +81,9 @@ export interface RequestInfo {
   readonly protocol: '1.0' | '1.1' | '2' | '3';
   /** Whether the client's connection is TLS. */
   readonly secure: boolean;
+  /** What the client has shown, and the daemon's verdict on it (`trusted`, `expired`, …); undefined if it has shown none. */
+  readonly clientCertificate: { authorized: boolean; verdict: string; reason: string; certificate: X509Certificate } | undefined;
+  readonly tls: { protocol: string; cipher: string; servername: string; alpn: string; resumed: boolean } | undefined;
   /** Keeps the server from closing before the promise is settled. */
   waitUntil(promise: Promise<unknown>): void;
   passThroughOnException(): void;
@@ -115,6 +118,13 @@ export interface ServeOptions {
   /** Without url: `http://HOSTNAME:PORT/`, with `*` for a missing host name. */
   port?: number | string;
   hostname?: string;
+  /** Of an https prefix, where no administrator has bound a certificate. */
+  cert?: string | Buffer | Array<string | Buffer>;
+  key?: nodeHttps.ServerOptions['key'];
+  passphrase?: string;
+  /** Clients are asked for a certificate of one of the authorities in `ca`. */
+  requestCert?: boolean;
+  ca?: string | Buffer | Array<string | Buffer>;
   fetch: Handler;
   /** Answers in the place of a handler that threw. */
   error?: (error: unknown, request: Request) => Response | Promise<Response>;

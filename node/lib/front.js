@@ -8,6 +8,7 @@
 const { AsyncResource } = require('async_hooks');
 const { Exchange } = require('./channel/exchange');
 const { Session } = require('./channel/session');
+const { disconnected } = require('./http-exchange');
 const { locate } = require('./daemon');
 const settings = require('./settings');
 
@@ -57,7 +58,7 @@ function open() {
   if (opening !== null) return opening;
   opening = root.runInAsyncScope(async () => {
     const path = await locate();
-    const options = { window: settings.window, credit: settings.credit, exchange: exchangeOf, routable };
+    const options = { window: settings.window, credit: settings.credit, exchange: exchangeOf, routable, connections: 'all', disconnected: (loop, facts) => disconnected(facts) };
     const s = new Session(path, options, (err) => ended(s, err));
     session = s;
     updateRef();
@@ -93,19 +94,27 @@ function taken() {
   return Object.assign(new Error('another server of this process listens there'), { daemonCode: 'already_exists' });
 }
 
+// renew registers once more, with parameters that have changed.
+async function renew(registration) {
+  if (registration.id !== undefined) await bind(registration.session, registration);
+}
+
 async function bind(s, registration) {
-  const { url, queue, timeouts } = registration;
+  const { url, queue, timeouts, certificate } = registration;
   const params = { url };
   if (queue !== undefined) params.queue = queue;
   if (settings.queueLength !== undefined) params.limit = settings.queueLength;
   const chosen = timeouts && timeouts();
   if (chosen) params.timeouts = chosen;
+  const own = certificate && certificate();
+  if (own) params.certificate = own;
   let result;
   binding++;
   try {
     result = await s.call('register', params);
     const other = byId.get(result.id); // the same prefix in another spelling
     if (other !== undefined && other !== registration && registrations.has(other)) throw taken();
+    registration.calls = registration.id === result.id ? registration.calls + 1 : 1;
     registration.id = result.id;
     registration.url = result.url; // with the port that it has, for the next session
     registration.session = s;
@@ -132,11 +141,11 @@ async function unregister(registration) {
 }
 
 async function release(registration) {
-  const { id, session: s } = registration;
+  const { id, calls, session: s } = registration;
   if (id === undefined) return;
   registration.id = undefined;
   if (s === session && !s.over) {
-    await s.call('unregister', { id }).catch(() => {});
+    await Promise.all(Array.from({ length: calls }, () => s.call('unregister', { id }).catch(() => {})));
   }
   if (byId.get(id) === registration) byId.delete(id);
 }
@@ -226,4 +235,4 @@ function closeIfUnused() {
   s.leave();
 }
 
-module.exports = { register, unregister, updateRef, capabilities: () => (session === null ? [] : session.capabilities) };
+module.exports = { register, unregister, renew, updateRef, capabilities: () => (session === null ? [] : session.capabilities) };

@@ -15,6 +15,8 @@ const { Exchange, EMPTY } = require('./channel/exchange');
 const { Cancel, Flag, RequestFlag } = require('./channel/frame');
 const { createSocket, kExchange, kOpaque, kRead, kGenuine } = require('./socket');
 const { reset, coded } = require('./errors');
+const { oldClient } = require('./tls');
+const settings = require('./settings');
 
 const kInfo = Symbol('httpsys request');
 const NO_HEAD = Buffer.alloc(0);
@@ -77,6 +79,7 @@ class HttpExchange extends Exchange {
     const req = new listener.Request(socket);
     this.req = req;
     req[kInfo] = this;
+    if (listener.oldClient) req.client = oldClient(this.facts, settings.exportClientCertificate);
     req.httpVersionMajor = 1;
     req.httpVersionMinor = version === 10 ? 0 : 1;
     req.httpVersion = version === 10 ? '1.0' : '1.1';
@@ -139,10 +142,10 @@ class HttpExchange extends Exchange {
 
   // connect makes the socket of a connection that is new to the server.
   connect() {
-    const { listener, text, connection } = this;
+    const { listener, text, version, connection } = this;
     const { server } = listener;
     if (server.maxConnections != null && server._connections >= server.maxConnections) {
-      const socket = createSocket(null, false, text[3], text[4], () => {});
+      const socket = createSocket(null, false, undefined, text[3], text[4], () => {});
       server.emit('drop', {
         localAddress: socket.localAddress, localPort: socket.localPort, localFamily: socket.localFamily,
         remoteAddress: socket.remoteAddress, remotePort: socket.remotePort, remoteFamily: socket.remoteFamily,
@@ -150,10 +153,20 @@ class HttpExchange extends Exchange {
       this.abort();
       return null;
     }
-    const key = this.version < 20 ? connection : this;
-    const socket = createSocket(server, listener.secure, text[3], text[4], () => listener.forget(key, socket));
-    listener.sockets.set(key, socket);
+    const key = version < 20 ? connection : this;
+    const { facts } = this;
+    const socket = createSocket(server, listener.secure, facts, text[3], text[4], () => listener.forget(key, socket));
+    if (facts !== undefined && version < 20) keep(facts, socket);
     server._connections++;
+    if (listener.secure && server.requestCert === true && server.rejectUnauthorized !== false && !socket.authorized) {
+      // As Node does: the client is told nothing.
+      socket.on('error', () => {});
+      server.emit('tlsClientError', coded(Error, 'ECONNRESET', 'socket hang up'), socket);
+      socket.destroy();
+      this.abort();
+      return null;
+    }
+    listener.sockets.set(key, socket);
     server.emit(listener.secure ? 'secureConnection' : 'connection', socket);
     if (socket.parser) {
       // The genuine server watches its parsers for heads that come slowly; the
@@ -173,6 +186,12 @@ class HttpExchange extends Exchange {
       };
     }
     return socket;
+  }
+
+  // finish: the socket of a stream of HTTP/2 ends with it.
+  finish() {
+    if (this.version >= 20 && this.socket !== null) setImmediate(destroy, this.socket);
+    return super.finish();
   }
 
   // ---- the request ----
@@ -398,6 +417,18 @@ class HttpExchange extends Exchange {
   }
 }
 
+// keep remembers a socket until its connection ends. Requests of one connection
+// may come to several servers, and to each it is a socket of its own.
+function keep(facts, socket) {
+  if (facts.socket === undefined) facts.socket = socket;
+  else facts.socket = [].concat(facts.socket, socket);
+}
+
+// disconnected ends the sockets of a connection that has ended.
+function disconnected(facts) {
+  for (const socket of [].concat(facts.socket || [])) socket.destroy();
+}
+
 // ---- functions that run in the context of a request ----
 
 function enter(x) {
@@ -513,4 +544,4 @@ function observeFinish(prototype) {
   };
 }
 
-module.exports = { HttpExchange, observeFinish, kInfo };
+module.exports = { HttpExchange, disconnected, observeFinish, kInfo };

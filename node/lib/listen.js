@@ -19,10 +19,12 @@ const settings = require('./settings');
 const { queueName } = require('./workers');
 const { HttpExchange } = require('./http-exchange');
 const { kExchange } = require('./socket');
+const { certificateOf } = require('./tls');
 const { listenError, coded } = require('./errors');
 
 const NO_DAEMON = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'EACCES']);
 const kListener = Symbol('httpsys listener');
+const kOldClient = Symbol('httpsys shape of req.client');
 const IncomingMessage = symbolOf(http.createServer(), 'IncomingMessage');
 const standard = http.createServer(); // its timeouts are Node's own values
 const genuineListen2 = net.Server.prototype._listen2;
@@ -37,6 +39,7 @@ class Listener {
   constructor(server, where) {
     this.server = server;
     this.secure = server instanceof https.Server;
+    this.oldClient = this.secure && server[kOldClient] === true;
     this.Request = server[IncomingMessage];
     this.where = where; // { address, port, family } or { urls }
     this.sockets = new Map(); // by the daemon's number of the connection
@@ -53,6 +56,7 @@ class Listener {
       url,
       queue: queue === undefined ? queueName(url) : queue,
       timeouts: () => timeouts(this.server),
+      certificate: this.secure ? () => certificateOf(this.server) : undefined,
       exchange: HttpExchange,
       listener: this,
       referenced: this.referenced,
@@ -88,8 +92,9 @@ class Listener {
   }
 
   release() {
-    for (const r of this.registrations) front.unregister(r).catch(() => {});
+    const all = this.registrations;
     this.registrations = [];
+    return Promise.all(all.map((r) => front.unregister(r).catch(() => {})));
   }
 
   forget(key, socket) {
@@ -109,7 +114,14 @@ class Listener {
   close(callback) {
     if (this.closed) return;
     this.closed = true;
-    this.release();
+    // 'close' comes when the daemon has given the prefix up: then the port is
+    // free. The genuine server waits as it does for a connection.
+    const { server } = this;
+    server._connections++;
+    this.release().then(() => {
+      server._connections--;
+      server._emitCloseIfDrained();
+    });
     if (typeof callback === 'function') process.nextTick(callback);
   }
 
@@ -310,6 +322,18 @@ function socketsOf(server) {
   return listener === undefined ? [] : [...listener.sockets.values()];
 }
 
+// setSecureContext of a server that listens sends the daemon the new certificate.
+function makeSetSecureContext(genuine) {
+  return function setSecureContext(options) {
+    genuine.call(this, options);
+    const listener = this[kListener];
+    if (listener === undefined || listener.closed) return;
+    for (const r of listener.registrations) {
+      front.renew(r).catch((err) => this.emit('error', listenError(err, { url: r.url })));
+    }
+  };
+}
+
 // install puts this under all servers whose prototype it is given.
 function install(prototype) {
   const { listen, closeAllConnections, closeIdleConnections } = prototype;
@@ -317,10 +341,11 @@ function install(prototype) {
   define(prototype, 'listen', makeListen(listen));
   define(prototype, 'closeAllConnections', makeCloseAll(closeAllConnections));
   define(prototype, 'closeIdleConnections', makeCloseIdle(closeIdleConnections));
+  if (prototype.setSecureContext) define(prototype, 'setSecureContext', makeSetSecureContext(prototype.setSecureContext));
 }
 
 function define(object, name, value) {
   Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: true });
 }
 
-module.exports = { install };
+module.exports = { install, kOldClient };

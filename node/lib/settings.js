@@ -17,6 +17,8 @@ module.exports = Object.freeze({
   queueLength: number('HTTPSYS_REQUEST_QUEUE_LENGTH', undefined, 1, 65535),
   // How many requests may be on their way to this process, for each loop.
   credit: number('HTTPSYS_PENDING_READ_COUNT', 64, 1, 65535),
+  // Certificates of clients have `encoded`, in the shape of httpsys.https().
+  exportClientCertificate: process.env.HTTPSYS_EXPORT_CLIENT_CERT !== undefined,
   // Use Node's own server when there is no daemon.
   nativeFallback: process.env.HTTPSYS_FALLBACK === 'native',
 });

@@ -6,7 +6,7 @@
 const http = require('http');
 const https = require('https');
 const { syncBuiltinESMExports } = require('module');
-const { install } = require('./listen');
+const { install, kOldClient } = require('./listen');
 const { HttpExchange, observeFinish, kInfo } = require('./http-exchange');
 const { version } = require('../package.json');
 
@@ -25,7 +25,7 @@ function prepare() {
     get() {
       const x = this[kInfo];
       if (!(x instanceof HttpExchange)) return undefined;
-      return { protocol: PROTOCOLS[x.version], authority: x.text[2], connection: x.connection };
+      return { protocol: PROTOCOLS[x.version], authority: x.text[2], connection: x.connection, get tls() { return x.facts; } };
     },
   });
 }
@@ -53,6 +53,8 @@ function offspring(module) {
   }
   Object.setPrototypeOf(Server, Genuine);
   Server.prototype = Object.create(Genuine.prototype, { constructor: { value: Server, writable: true, configurable: true } });
+  // Programs of the old module know req.client in a shape of its own.
+  Object.defineProperty(Server.prototype, kOldClient, { value: true });
   if (!slipstreamed.has(module)) install(Server.prototype);
   // Whoever asks whether a server is one means any server.
   Object.defineProperty(Server, Symbol.hasInstance, {

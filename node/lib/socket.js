@@ -13,6 +13,7 @@
 const net = require('net');
 const tls = require('tls');
 const { Duplex } = require('stream');
+const facts = require('./tls');
 
 const kExchange = Symbol('httpsys exchange');
 const kOpaque = Symbol('httpsys opaque');
@@ -25,6 +26,7 @@ const kDeadline = Symbol('httpsys deadline');
 const kReset = Symbol('httpsys reset');
 const kGone = Symbol('httpsys gone');
 const kGenuine = Symbol('httpsys genuine listeners');
+const kFacts = Symbol('httpsys facts of the connection');
 
 const OPTIONS = { allowHalfOpen: true };
 
@@ -226,22 +228,23 @@ TLSClientSocket.prototype = Object.create(tls.TLSSocket.prototype, {
   constructor: { value: TLSClientSocket, writable: true, configurable: true },
 });
 
-// What a program may ask of a TLS connection. The daemon tells only that there
-// is TLS: what it does not tell has the value of a connection without it.
+// What a program may ask of a TLS connection, from the facts that the daemon
+// tells once for each. What belongs to the daemon's end of TLS alone, sessions and
+// tickets for example, has the value of a connection without it.
 const tlsMembers = {
-  getPeerCertificate() { return {}; },
-  getPeerX509Certificate() { return undefined; },
+  getPeerCertificate(detailed) { return facts.peerCertificate(this[kFacts], detailed === true); },
+  getPeerX509Certificate() { return facts.x509(this[kFacts]); },
   getCertificate() { return {}; },
   getX509Certificate() { return undefined; },
-  getProtocol() { return null; },
-  getCipher() { return {}; },
+  getProtocol() { return facts.protocol(this[kFacts]); },
+  getCipher() { return facts.cipher(this[kFacts]); },
   getSession() { return undefined; },
   getTLSTicket() { return undefined; },
   getFinished() { return undefined; },
   getPeerFinished() { return undefined; },
-  getEphemeralKeyInfo() { return {}; },
+  getEphemeralKeyInfo() { return null; },
   getSharedSigalgs() { return []; },
-  isSessionReused() { return false; },
+  isSessionReused() { return facts.isResumed(this[kFacts]); },
   disableRenegotiation() {},
   enableTrace() {},
   setMaxSendFragment() { return true; },
@@ -257,9 +260,14 @@ for (const [name, d] of Object.entries(Object.getOwnPropertyDescriptors(tlsMembe
   Object.defineProperty(TLSClientSocket.prototype, name, { ...d, enumerable: false });
 }
 
-// createSocket makes the socket of a connection to `server`. onGone is called
-// when it is destroyed.
-function createSocket(server, secure, peer, local, onGone) {
+const ASKED = 2; // the client was asked for a certificate
+const UNKNOWN = Object.freeze({
+  version: 0, cipherSuite: 0, flags: 0, verdict: 0, verdictCode: 0, serverName: '', protocol: '', certificates: [], presented: 0, chains: [],
+});
+
+// createSocket makes the socket of a connection to `server`. told is what the
+// daemon says of the connection, onGone is called when the socket is destroyed.
+function createSocket(server, secure, told, peer, local, onGone) {
   const socket = Reflect.construct(net.Socket, [OPTIONS], secure ? TLSClientSocket : ClientSocket);
   socket[kExchange] = null;
   socket[kOpaque] = false;
@@ -273,11 +281,13 @@ function createSocket(server, secure, peer, local, onGone) {
   socket[kGenuine] = null;
   socket[kGone] = onGone;
   if (secure) {
+    if (told === undefined) told = UNKNOWN;
+    socket[kFacts] = told;
     socket.encrypted = true;
-    socket.authorized = false;
-    socket.authorizationError = null;
-    socket.alpnProtocol = false;
-    socket.servername = false;
+    socket.authorized = told.verdict === facts.TRUSTED;
+    socket.authorizationError = (told.flags & ASKED) !== 0 ? facts.verifyError(told) : null;
+    socket.alpnProtocol = told.protocol || false;
+    socket.servername = told.serverName || false;
     socket.secureConnecting = false;
   }
   socket.server = server;

@@ -184,11 +184,12 @@ class FetchExchange extends Exchange {
       return;
     }
     if (reason === Cancel.HALF_CLOSED) {
-      // A client that left looks the same as one that only says no more. An
-      // answer may still go out, but no endless stream.
+      // A client that left looks the same as one that only says no more: the
+      // handler is told, and what it answers is sent. If nobody is there, that
+      // shows then.
       this.abortSignal();
       if (this.socket !== null) this.resource.runInAsyncScope(goneSocket, null, this);
-      if (this.socket !== null || this.reader === null) return;
+      return;
     }
     this.cancel(0);
     this.abandoned();

@@ -4,6 +4,7 @@
 
 const { handshake, ServerWebSocket, MAX_PAYLOAD } = require('../websocket/socket');
 const { place } = require('../socket');
+const { TRUSTED, cipher, isResumed, protocol, x509 } = require('../tls');
 const { RequestFlag } = require('../channel/frame');
 const { LightResponse } = require('./response');
 
@@ -21,6 +22,21 @@ class Info {
   get localAddr() { return address(this.#x.text[4]); }
   get protocol() { return PROTOCOLS[this.#x.version]; }
   get secure() { return this.#x.secure; }
+
+  // clientCertificate is what the client has shown, and the daemon's verdict on it;
+  // undefined if it has shown none.
+  get clientCertificate() {
+    const { facts } = this.#x;
+    if (facts === undefined || facts.presented === 0) return undefined;
+    return { authorized: facts.verdict === TRUSTED, verdict: facts.verdictName, reason: facts.verdictText, certificate: x509(facts) };
+  }
+
+  // tls is what the client and the daemon have agreed on; undefined without TLS.
+  get tls() {
+    const { facts } = this.#x;
+    if (!this.secure || facts === undefined) return undefined;
+    return { protocol: protocol(facts), cipher: cipher(facts).standardName, servername: facts.serverName, alpn: facts.protocol, resumed: isResumed(facts) };
+  }
 
   // waitUntil keeps the server from closing before the promise is settled.
   waitUntil(promise) {

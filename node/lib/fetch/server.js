@@ -3,6 +3,7 @@
 // serve(): a server for a function from Request to Response.
 
 const front = require('../front');
+const { certificateOf } = require('../tls');
 const { listenError, coded } = require('../errors');
 const { queueName } = require('../workers');
 const { FetchExchange, LightRequest, LightResponse, native } = require('./exchange');
@@ -35,6 +36,7 @@ class FetchServer {
     this.registrations = urls.map((url) => ({
       url,
       queue: this.options.queue === undefined ? queueName(url) : this.options.queue,
+      certificate: /^https:/i.test(url) ? () => certificateOf(this.options) : undefined,
       exchange: FetchExchange,
       listener: this,
       referenced: true,
@@ -134,14 +136,15 @@ class Handle {
 if (Symbol.asyncDispose) Handle.prototype[Symbol.asyncDispose] = Handle.prototype.close;
 
 // prefixesOf gives the URL prefixes that the options name.
-function prefixesOf({ url, urls, port, hostname }) {
+function prefixesOf({ url, urls, port, hostname, cert }) {
   const named = [].concat(url === undefined ? [] : url, urls === undefined ? [] : urls).map(String);
   if (named.length > 0) return named;
   if (port === undefined) throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'serve() needs url, a URL prefix such as http://*:8080/app/, or port');
   const n = Number(port);
   if (!Number.isInteger(n) || n < 0 || n > 65535) throw coded(RangeError, 'ERR_SOCKET_BAD_PORT', `port ${port} is not between 0 and 65535`);
   const host = hostname === undefined || hostname === '0.0.0.0' || hostname === '::' ? '*' : hostname;
-  return [`http://${host.includes(':') ? `[${host}]` : host}:${n}/`];
+  const scheme = cert === undefined ? 'http' : 'https';
+  return [`${scheme}://${host.includes(':') ? `[${host}]` : host}:${n}/`];
 }
 
 function serve(options, handler) {

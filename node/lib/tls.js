@@ -1,0 +1,181 @@
+'use strict';
+
+// TLS in both directions: what the daemon tells of a client's connection, in the
+// shapes that Node and the old module give it, and the certificate that a program
+// brings, in the shape that the daemon takes.
+
+const crypto = require('crypto');
+const { coded } = require('./errors');
+
+const TRUSTED = 1; // docs/channel.md section 4.1
+const RESUMED = 1;
+
+const VERSIONS = { 0x0301: 'TLSv1', 0x0302: 'TLSv1.1', 0x0303: 'TLSv1.2', 0x0304: 'TLSv1.3' };
+
+// IANA's number of a cipher suite → OpenSSL's name, IANA's name, and the version
+// of TLS that brought it, as OpenSSL says it.
+const SUITES = {
+  0x1301: ['TLS_AES_128_GCM_SHA256', 'TLS_AES_128_GCM_SHA256', 'TLSv1.3'],
+  0x1302: ['TLS_AES_256_GCM_SHA384', 'TLS_AES_256_GCM_SHA384', 'TLSv1.3'],
+  0x1303: ['TLS_CHACHA20_POLY1305_SHA256', 'TLS_CHACHA20_POLY1305_SHA256', 'TLSv1.3'],
+  0xc02b: ['ECDHE-ECDSA-AES128-GCM-SHA256', 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'TLSv1.2'],
+  0xc02c: ['ECDHE-ECDSA-AES256-GCM-SHA384', 'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384', 'TLSv1.2'],
+  0xc02f: ['ECDHE-RSA-AES128-GCM-SHA256', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'TLSv1.2'],
+  0xc030: ['ECDHE-RSA-AES256-GCM-SHA384', 'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384', 'TLSv1.2'],
+  0xcca8: ['ECDHE-RSA-CHACHA20-POLY1305', 'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256', 'TLSv1.2'],
+  0xcca9: ['ECDHE-ECDSA-CHACHA20-POLY1305', 'TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256', 'TLSv1.2'],
+  0xc023: ['ECDHE-ECDSA-AES128-SHA256', 'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256', 'TLSv1.2'],
+  0xc027: ['ECDHE-RSA-AES128-SHA256', 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256', 'TLSv1.2'],
+  0xc009: ['ECDHE-ECDSA-AES128-SHA', 'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA', 'TLSv1.0'],
+  0xc00a: ['ECDHE-ECDSA-AES256-SHA', 'TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA', 'TLSv1.0'],
+  0xc013: ['ECDHE-RSA-AES128-SHA', 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA', 'TLSv1.0'],
+  0xc014: ['ECDHE-RSA-AES256-SHA', 'TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA', 'TLSv1.0'],
+  0x009c: ['AES128-GCM-SHA256', 'TLS_RSA_WITH_AES_128_GCM_SHA256', 'TLSv1.2'],
+  0x009d: ['AES256-GCM-SHA384', 'TLS_RSA_WITH_AES_256_GCM_SHA384', 'TLSv1.2'],
+};
+
+// OpenSSL's word for a verdict. Where OpenSSL looks at the chain more closely,
+// verifyError does, too.
+const ERRORS = {
+  2: 'CERT_HAS_EXPIRED',
+  3: 'CERT_NOT_YET_VALID',
+  6: 'CERT_SIGNATURE_FAILURE',
+  7: 'CERT_SIGNATURE_FAILURE',
+  8: 'INVALID_PURPOSE',
+  9: 'INVALID_CA',
+  10: 'CERT_REJECTED',
+  11: 'CERT_REVOKED',
+  12: 'UNABLE_TO_GET_CRL',
+  13: 'UNABLE_TO_GET_CRL',
+};
+const UNTRUSTED_ROOT = 4;
+const INCOMPLETE = 5;
+const NOT_PRESENTED = 0;
+
+function selfSigned(der) {
+  const certificate = new crypto.X509Certificate(der);
+  return certificate.subject === certificate.issuer;
+}
+
+// verifyError is the value of authorizationError of a server that asked for a
+// certificate; null if there is nothing to say against it.
+function verifyError({ verdict, certificates, presented }) {
+  if (verdict === TRUSTED) return null;
+  if (verdict === NOT_PRESENTED) return 'UNABLE_TO_GET_ISSUER_CERT';
+  if (verdict === UNTRUSTED_ROOT || verdict === INCOMPLETE) {
+    if (presented > 0 && selfSigned(certificates[0])) return 'DEPTH_ZERO_SELF_SIGNED_CERT';
+    for (let i = 1; i < presented; i++) if (selfSigned(certificates[i])) return 'SELF_SIGNED_CERT_IN_CHAIN';
+    return presented > 1 ? 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' : 'UNABLE_TO_VERIFY_LEAF_SIGNATURE';
+  }
+  return ERRORS[verdict] || 'CERT_UNTRUSTED';
+}
+
+// chainOf lists the certificates from the client's own up: the verified chain, or
+// else what it has presented.
+function chainOf({ certificates, presented, chains }) {
+  if (presented === 0) return [];
+  return chains.length > 0 ? chains[0].map((i) => certificates[i]) : certificates.slice(0, presented);
+}
+
+// peerCertificate is what getPeerCertificate gives. In the detailed form each
+// certificate has its issuer's, and a self-signed one has itself.
+function peerCertificate(facts, detailed) {
+  const chain = chainOf(facts);
+  if (chain.length === 0) return {};
+  const objects = (detailed ? chain : chain.slice(0, 1)).map((der) => new crypto.X509Certificate(der).toLegacyObject());
+  if (detailed) {
+    for (let i = 0; i + 1 < objects.length; i++) objects[i].issuerCertificate = objects[i + 1];
+    const last = chain.length - 1;
+    if (selfSigned(chain[last])) objects[last].issuerCertificate = objects[last];
+  }
+  return objects[0];
+}
+
+function x509(facts) {
+  return facts.presented === 0 ? undefined : new crypto.X509Certificate(facts.certificates[0]);
+}
+
+function cipher({ cipherSuite }) {
+  const suite = SUITES[cipherSuite];
+  if (suite === undefined) return { name: `0x${cipherSuite.toString(16)}`, standardName: `0x${cipherSuite.toString(16)}`, version: 'TLSv1.2' };
+  return { name: suite[0], standardName: suite[1], version: suite[2] };
+}
+
+function protocol({ version }) { return VERSIONS[version] || null; }
+function isResumed({ flags }) { return (flags & RESUMED) !== 0; }
+
+// ---- the shape of the module that ran on HTTP.SYS ----
+
+const OLD_NAMES = {
+  0x800B0101: 'CERT_E_EXPIRED', 0x800B0112: 'CERT_E_UNTRUSTEDCA', 0x80096004: 'TRUST_E_CERT_SIGNATURE',
+  0x80092010: 'CRYPT_E_REVOKED', 0x800B0109: 'CERT_E_UNTRUSTEDROOT', 0x800B0110: 'CERT_E_WRONG_USAGE',
+  0x80092012: 'CRYPT_E_NO_REVOCATION_CHECK', 0x80092013: 'CRYPT_E_REVOCATION_OFFLINE', 0x800B010A: 'CERT_E_CHAINING',
+};
+
+// oldClient is req.client as httpsys.https() has always given it: an empty object
+// without a certificate, else the verdict and the certificate with its names as
+// text.
+function oldClient(facts, encoded) {
+  if (facts === undefined || facts.presented === 0) return {};
+  const { verdict, verdictCode } = facts;
+  const client = {
+    authorized: verdict === TRUSTED,
+    authorizationError: verdict === TRUSTED ? undefined : OLD_NAMES[verdictCode] || `0x${verdictCode.toString(16)}`,
+    getPeerCertificate() {
+      const certificate = x509(facts);
+      const old = {
+        subject: certificate.subject.split('\n').join(', '),
+        issuer: certificate.issuer.split('\n').join(', '),
+        valid_from: new Date(certificate.validFrom).toUTCString(),
+        valid_to: new Date(certificate.validTo).toUTCString(),
+        fingerprint: certificate.fingerprint,
+      };
+      if (encoded) old.encoded = Buffer.from(facts.certificates[0]);
+      return old;
+    },
+  };
+  return client;
+}
+
+// ---- the certificate of a program ----
+
+// certificateOf gives the `certificate` of a register call (docs/channel.md
+// section 3.2) for the options of a tls.Server, or undefined if it has none: then
+// the administrator's binding counts.
+function certificateOf(server) {
+  const { key, cert, ca, pfx, passphrase, requestCert } = server;
+  if (pfx !== undefined && pfx !== null) {
+    throw coded(Error, 'ENOTSUP', 'httpsys takes key and cert and no pfx: `openssl pkcs12 -in FILE -nodes` writes both');
+  }
+  if (!present(key) || !present(cert)) return undefined;
+  const keys = [].concat(key);
+  const certs = [].concat(cert);
+  if (keys.length !== certs.length && certs.length !== 1) {
+    throw coded(Error, 'EINVAL', `${keys.length} keys and ${certs.length} certificates`);
+  }
+  const certificate = { pem: keys.map((k, i) => `${text(certs[Math.min(i, certs.length - 1)])}\n${keyText(k, passphrase)}`) };
+  if (requestCert === true) {
+    certificate.ask_client = true;
+    if (present(ca)) certificate.authorities = [].concat(ca).map(text).join('\n');
+  }
+  return certificate;
+}
+
+function present(option) {
+  return option !== undefined && option !== null && option !== '' && !(Array.isArray(option) && option.length === 0);
+}
+
+function text(pem) {
+  return typeof pem === 'string' ? pem : Buffer.from(pem.buffer, pem.byteOffset, pem.byteLength).toString('latin1');
+}
+
+// keyText is a private key without its passphrase.
+function keyText(key, passphrase) {
+  const own = key !== null && typeof key === 'object' && key.pem !== undefined;
+  const pem = text(own ? key.pem : key);
+  if (!/ENCRYPTED/.test(pem)) return pem;
+  const secret = own && key.passphrase !== undefined ? key.passphrase : passphrase;
+  return crypto.createPrivateKey({ key: pem, passphrase: secret }).export({ type: 'pkcs8', format: 'pem' });
+}
+
+module.exports = { TRUSTED, verifyError, peerCertificate, x509, cipher, protocol, isResumed, oldClient, certificateOf };
