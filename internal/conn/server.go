@@ -102,6 +102,7 @@ func (s *Server) SetLimits(l config.Limits) {
 	s.h2limits.Head, s.h2limits.Field = l.MaxRequestBytes, l.MaxFieldLength
 	s.h2limits.Target, s.h2limits.Fields = l.MaxTargetLength, l.MaxFields
 	s.h2limits.HeaderWait, s.h2limits.MinSendRate = s.limits.headerWait, l.MinSendRate
+	s.h2limits.StallPeriod = sendPeriod
 	setHTTP2Limits(&s.h2limits, &l.HTTP2)
 }
 

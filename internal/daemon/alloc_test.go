@@ -1,6 +1,8 @@
 package daemon_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"runtime"
 	"testing"
 	"unsafe"
@@ -47,25 +49,58 @@ func TestRequestsAllocateNothing(t *testing.T) {
 					n += client.readSome(buf)
 				}
 			}
-			for range 200 {
-				round()
-			}
-			const rounds = 2000
-			least := uint64(1 << 62)
-			for range 3 { // others of the process may disturb one of them
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				for range rounds {
-					round()
-				}
-				runtime.ReadMemStats(&after)
-				least = min(least, after.Mallocs-before.Mallocs)
-			}
-			if least > rounds/100 {
-				t.Errorf("%d allocations in %d requests", least, rounds)
-			}
+			wantNoAllocations(t, round)
 		})
 	}
+}
+
+// wantNoAllocations runs round often enough to see whether it allocates.
+func wantNoAllocations(t *testing.T, round func()) {
+	t.Helper()
+	for range 200 {
+		round()
+	}
+	const rounds = 2000
+	least := uint64(1 << 62)
+	for range 3 { // others of the process may disturb one of them
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range rounds {
+			round()
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, after.Mallocs-before.Mallocs)
+	}
+	if least > rounds/100 {
+		t.Errorf("%d allocations in %d requests", least, rounds)
+	}
+}
+
+// Neither does a stream of HTTP/2.
+func TestHTTP2RequestsAllocateNothing(t *testing.T) {
+	d := testkit.Start(t, testkit.Options{})
+	app := d.App(testkit.AppOptions{Credit: 1})
+	reg := app.Register("http://+:0/")
+	client := d.Dial(reg)
+	a := newAttacker()
+	a.head(1, true)
+	request := bytes.Clone(a.out.Bytes())
+	answer := testkit.Response(1, END|CREDIT, 200, fields("Content-Type: text/plain"), "hello")
+	appSocket, c := raw(t, app.Loop().RawConn()), raw(t, client.RawConn())
+	buf := make([]byte, 64<<10)
+	c.write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x04\x01\x00\x00\x00\x00"))
+	id := uint32(1)
+	round := func() {
+		binary.BigEndian.PutUint32(request[5:], id)
+		id += 2
+		c.write(request)
+		appSocket.readFrame(buf)
+		appSocket.write(answer)
+		for n := 0; n < 5 || string(buf[n-5:n]) != "hello"; {
+			n += c.readSome(buf[n:])
+		}
+	}
+	wantNoAllocations(t, round)
 }
 
 // socket is a descriptor that is read and written without the net package.

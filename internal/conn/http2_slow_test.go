@@ -1,0 +1,99 @@
+package conn
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	peer "golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/httpsys/httpsys/internal/exchange"
+	"github.com/httpsys/httpsys/internal/wire/h2"
+)
+
+// A client that asks for much on many streams and takes nothing: what that
+// makes us hold has a bound, whatever the programs send; each stream is reset below the minimum send
+// rate, and the connection ends with the first too many.
+func TestHTTP2SlowReadsOnManyStreams(t *testing.T) {
+	const attackers, streams, window = 4, 100, 64 << 10
+	rate := int64(1000)
+	r := newRig(t, exchange.Override{MinSendRate: &rate})
+	var taken sync.WaitGroup
+	taken.Add(attackers * streams)
+	r.take = func(x *exchange.Exchange) {
+		if err := x.Respond(ok(), make([]byte, window), false); err != nil { // the whole first window
+			t.Error(err)
+		}
+		taken.Done()
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var ended sync.WaitGroup
+	for range attackers {
+		var out, block bytes.Buffer
+		out.WriteString(peer.ClientPreface)
+		fr := peer.NewFramer(&out, nil)
+		fr.WriteSettings(peer.Setting{ID: peer.SettingInitialWindowSize, Val: 10})
+		enc := hpack.NewEncoder(&block)
+		for i := range uint32(streams) {
+			block.Reset()
+			for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", fmt.Sprint("/", i)}} {
+				enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+			}
+			fr.WriteHeaders(peer.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+		}
+		c := r.dial()
+		c.Write(out.Bytes())
+		ended.Go(func() { wantCalm(t, c, "not read") })
+	}
+	taken.Wait()
+	// The window of each stream is the program's; what comes on top is ours.
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if rise := int64(after.HeapAlloc) - int64(before.HeapAlloc); rise > attackers*streams*(window+4<<10) {
+		t.Errorf("%d KiB more memory for each stream", rise>>10/(attackers*streams))
+	}
+	ended.Wait()
+	r.wantNoConnections()
+	r.loop.Call(func() {
+		st := r.server.HTTP2()
+		counted := 0
+		for a, n := range st.Ended {
+			if n > 0 {
+				counted++
+				if n != attackers || h2.Abuse(a).Reason() != "H2_SlowReader" {
+					t.Errorf("%d connections were ended for %s", n, h2.Abuse(a).Reason())
+				}
+			}
+		}
+		if counted != 1 || st.Connections != 0 || st.Streams != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// wantCalm reads to the end, which has to be an orderly one with a reason.
+func wantCalm(t *testing.T, c net.Conn, text string) {
+	fr := peer.NewFramer(nil, c)
+	var said *peer.GoAwayFrame
+	var debug string
+	for {
+		f, err := fr.ReadFrame()
+		if err != nil {
+			if err != io.EOF || said == nil || said.ErrCode != peer.ErrCodeEnhanceYourCalm || !strings.Contains(debug, text) {
+				t.Errorf("the connection ended with %v, %v %q", err, said, debug)
+			}
+			return
+		}
+		if g, ok := f.(*peer.GoAwayFrame); ok {
+			said, debug = g, string(g.DebugData())
+		}
+	}
+}
