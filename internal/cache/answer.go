@@ -45,7 +45,12 @@ const maxMultipart = 1 << 20
 
 // boundary stands between the parts of such a response. It is another in every
 // process, so that nobody can have put it into a body.
-var boundary = strconv.FormatUint(maphash.String(seed, "one")|1<<63, 16) + strconv.FormatUint(maphash.String(seed, "two")|1<<63, 16)
+var (
+	boundary  = strconv.FormatUint(maphash.String(seed, "one")|1<<63, 16) + strconv.FormatUint(maphash.String(seed, "two")|1<<63, 16)
+	delimiter = "\r\n--" + boundary + "\r\n"
+	closing   = "\r\n--" + boundary + "--\r\n"
+	multiType = "Content-Type: multipart/byteranges; boundary=" + boundary + "\r\nContent-Length: "
+)
 
 // Notes for Cache-Status (RFC 9211).
 const (
@@ -157,7 +162,7 @@ func (a *Answer) multipart(total int64) {
 	b := a.multi
 	kind := e.data[e.otherEnd:e.typeEnd]
 	for _, r := range a.rs {
-		b = append(b, "\r\n--"+boundary+"\r\n"...)
+		b = append(b, delimiter...)
 		b = append(b, kind...)
 		b = appendContentRange(b, r, total)
 		b = append(b, "\r\n"...)
@@ -169,10 +174,10 @@ func (a *Answer) multipart(total int64) {
 			left -= int64(len(p))
 		}
 	}
-	b = append(b, "\r\n--"+boundary+"--\r\n"...)
+	b = append(b, closing...)
 	a.multi = b
 	a.form, a.Status, a.Body, a.Length = parts, 206, b, int64(len(b))
-	a.extra = append(a.extra, "Content-Type: multipart/byteranges; boundary="+boundary+"\r\nContent-Length: "...)
+	a.extra = append(a.extra, multiType...)
 	a.extra = strconv.AppendInt(a.extra, a.Length, 10)
 	a.extra = append(a.extra, "\r\n"...)
 }
