@@ -276,6 +276,13 @@ func (e *endpoint) logf(format string, args ...any) {
 	log.Printf(format, args...)
 }
 
+// daemonStops passes the daemon's announcement on, once.
+func (e *endpoint) daemonStops(s *session) {
+	if e.srv.OnDaemonStop != nil {
+		s.stops.Do(func() { go e.srv.OnDaemonStop() })
+	}
+}
+
 func (e *endpoint) kick(l *loop) { e.sink.kick(l) }
 
 // flushSoon is the kick of sinks that have no goroutine at hand.
@@ -293,7 +300,7 @@ func flushSoon(l *loop) {
 
 // registration makes the parameters of a call from the settings.
 func (s *Server) registration(url string) channel.RegisterParams {
-	p := channel.RegisterParams{URL: url, Queue: s.Queue, Limit: s.QueueLimit, Timeouts: s.Timeouts.params()}
+	p := channel.RegisterParams{URL: url, Queue: s.Queue, Limit: s.QueueLimit, Timeouts: s.Timeouts.params(), OpaqueLimit: s.OpaqueLimit}
 	if s.MaxAge != 0 {
 		ms := milliseconds(s.MaxAge)
 		p.MaxAgeMS = &ms

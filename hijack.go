@@ -33,6 +33,10 @@ var (
 // On HTTP/2 a request can be taken over that asks for a tunnel: a WebSocket, which
 // the daemon shows as the GET with Upgrade that it is in HTTP/1.1 (RFC 8441), or a
 // CONNECT after WriteHeader with 2xx. Others are http.ErrNotSupported, as in net/http.
+//
+// On a plain HTTP/1 connection the client's own socket is handed over if the
+// daemon can: then it is a *net.TCPConn, or has one within, and lives on when the
+// Server or the daemon ends. Else, as with TLS, bytes go through the daemon.
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -47,22 +51,24 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, http.ErrNotSupported
 	case w.sentHead:
 		return nil, nil, errHijackHead
+	case w.refused:
+		return nil, nil, errNotUpgraded
 	}
-	if err := w.goOpaque(); err != nil {
+	conn, err := w.goOpaque()
+	if err != nil {
 		return nil, nil, err
 	}
 	w.hijacked = true
 	w.release()
-	conn := newOpaqueConn(&x.stream, x.local, x.req.RemoteAddr)
 	return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
 }
 
 // goOpaque turns the stream to opaque mode with the head that WriteHeader has
 // fixed, if it was called; mu is held.
-func (w *response) goOpaque() error {
+func (w *response) goOpaque() (net.Conn, error) {
 	x := w.x
 	if err := x.reopen(); err != nil {
-		return err
+		return nil, err
 	}
 	// The daemon sends the head of an upgrade or of a tunnel. Any other head is
 	// what net/http would have put before the bytes of the handler.
@@ -77,10 +83,14 @@ func (w *response) goOpaque() error {
 		}
 	}
 	l := x.l
-	if err := x.lockRoom(); err != nil {
-		return err
+	flags, answer := channel.FlagOpaque, (<-chan handedOver)(nil)
+	if l.sess.socket {
+		flags, answer = flags|channel.FlagSocket, x.ask()
 	}
-	flags := channel.FlagOpaque | x.credit()
+	if err := x.lockRoom(); err != nil {
+		return nil, err
+	}
+	flags |= x.credit()
 	if status != 0 {
 		l.out.buf = appendResponse(l.out.buf, flags, x.id, status, &w.buf.head, nil)
 	} else {
@@ -88,16 +98,15 @@ func (w *response) goOpaque() error {
 			Type: channel.Response, Flags: flags})
 		l.out.buf = channel.AppendResponseFixed(l.out.buf, 0, 0)
 	}
-	w.sentHead, x.headSent, x.opaque = true, true, true
-	l.busy--
+	w.sentHead, x.headSent = true, true
 	l.mu.Unlock()
 	l.e.sink.detach(x)
-	if len(text) > 0 {
-		_, err := x.writeOpaque(text)
-		return err
-	}
 	l.flush()
-	return nil
+	conn, err := x.tunnel(answer, x.local, x.req.RemoteAddr)
+	if err == nil && len(text) > 0 {
+		_, err = conn.Write(text)
+	}
+	return conn, err
 }
 
 // appendText writes the head as HTTP/1.1 text.
@@ -168,8 +177,14 @@ type opaqueConn struct {
 	writing sync.Mutex // so that concurrent writes do not mix
 }
 
-func newOpaqueConn(s *stream, local, remote string) *opaqueConn {
-	return &opaqueConn{s: s, local: parseAddr(local), remote: parseAddr(remote)}
+// tunnel makes the connection of a stream that has turned to opaque mode;
+// answer is nil if it did not ask for the socket.
+func (s *stream) tunnel(answer <-chan handedOver, local, remote string) (tunnel, error) {
+	if answer == nil {
+		s.detach()
+		return &opaqueConn{s: s, local: parseAddr(local), remote: parseAddr(remote)}, nil
+	}
+	return s.takeOver(answer, parseAddr(local), parseAddr(remote))
 }
 
 func (c *opaqueConn) Read(p []byte) (int, error) {

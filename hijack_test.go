@@ -92,8 +92,6 @@ func TestHijackHeads(t *testing.T) {
 		status int
 		text   string
 	}{
-		{"101 to a request that did not ask", fakedaemon.Request{}, 101, 0,
-			"HTTP/1.1 101 Switching Protocols\r\nX-A: b\r\n\r\n"},
 		{"200", fakedaemon.Request{}, 200, 0, "HTTP/1.1 200 OK\r\nX-A: b\r\n\r\n"},
 		{"CONNECT", fakedaemon.Request{Method: "CONNECT", Target: "a.test:443"}, 200, 200, ""},
 	} {
@@ -113,6 +111,25 @@ func TestHijackHeads(t *testing.T) {
 				t.Errorf("status %d, body %q", x.Status, x.Body)
 			}
 		})
+	}
+}
+
+// 101 to a request that asks for no upgrade would leave the client with bytes
+// that it takes for HTTP.
+func TestHijackNotAsked(t *testing.T) {
+	var book logBook
+	s, _ := serve(t, fakedaemon.Config{}, &Server{ErrorLog: book.logger(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-A", "b")
+		w.WriteHeader(101)
+		if _, _, err := w.(http.Hijacker).Hijack(); !errors.Is(err, errNotUpgraded) {
+			t.Errorf("Hijack: %v", err)
+		}
+	})})
+	if x := s.Do(fakedaemon.Request{}); x.Status != 500 || x.Opaque || x.Field("X-A") != "b" {
+		t.Errorf("status %d, opaque %v", x.Status, x.Opaque)
+	}
+	if !strings.Contains(book.String(), "WriteHeader(101)") {
+		t.Errorf("logged: %s", &book)
 	}
 }
 

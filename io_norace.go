@@ -4,5 +4,7 @@ package httpsys
 
 import "github.com/httpsys/httpsys/internal/sys"
 
-func readSocket(fd int, b []byte) (int, error)  { return sys.Read(fd, b) }
+func readSocket(in *sys.Inbox, fd int, b []byte, fds []int) (int, []int, error) {
+	return in.Read(fd, b, fds)
+}
 func writeSocket(fd int, b []byte) (int, error) { return sys.Write(fd, b, false) }

@@ -31,6 +31,11 @@ const (
 // begins with the first request of a client and ends some seconds after its last
 // one; a client that has several requests under way at once, as with HTTP/2, has
 // several connections.
+//
+// A prefix of the scheme tcp or tls, such as "tcp://+:9000/", stands for
+// connections that are not HTTP: Accept returns them as the clients open them,
+// tcp as a *net.TCPConn of the client's own where the daemon can hand it over,
+// and tls after the daemon's TLS.
 func Listen(url string) (net.Listener, error) {
 	return (&Server{Prefixes: []string{url}}).Listen(context.Background())
 }
@@ -106,6 +111,12 @@ func (l *listener) Accept() (net.Conn, error) {
 		if x.gone.Load() {
 			x.drop()
 			continue
+		}
+		if x.flags&channel.RequestRaw != 0 {
+			if c, err := x.acceptRaw(); err == nil {
+				return c, nil
+			}
+			continue // it has ended meanwhile
 		}
 		c := newTextConn(l, x)
 		if x.flags&channel.RequestTLS != 0 {

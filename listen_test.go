@@ -189,7 +189,6 @@ func TestListenBadResponses(t *testing.T) {
 		"bad chunk":        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
 		"two lengths":      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
 		"a head too long":  "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 70_000),
-		"101 not asked":    "HTTP/1.1 101 Switching Protocols\r\n\r\n",
 		"length and chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -393,6 +392,19 @@ func TestListenDeadlines(t *testing.T) {
 		t.Errorf("closed: %v", err)
 	}
 	x.Wait()
+}
+
+// Nor can it be answered by 101 where nobody asked: the client gets 500.
+func TestListenNotUpgraded(t *testing.T) {
+	ln, s := listenAt(t, fakedaemon.Config{})
+	x, c := accepted(t, ln, s, fakedaemon.Request{})
+	if _, err := io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\n\r\n"); !errors.Is(err, errNotUpgraded) {
+		t.Errorf("write: %v", err)
+	}
+	if x.Wait(); x.Status != 500 || x.Ended != "END" {
+		t.Errorf("status %d, ended by %s", x.Status, x.Ended)
+	}
+	c.Close()
 }
 
 // 101 turns the connection into the client's own.

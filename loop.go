@@ -40,6 +40,8 @@ type loop struct {
 	window  int64                  // the response window that a stream starts with
 	arrived uint64                 // requests so far; the reader's
 	pending []*exchange            // of this read, not yet delivered; the reader's
+	fds     []int                  // descriptors that came and were not used yet, -1 where one was lost; the reader's
+	inbox   sys.Inbox              // the reader's
 	clients map[uint64]*clientConn // those of which requests may come; the reader's
 	drained chan struct{}          // closed when GOAWAY is done and all is finished and sent
 	parted  chan struct{}          // closed when the reader has ended
@@ -111,7 +113,14 @@ func (l *loop) read() {
 	var failure error
 	err := l.raw.Read(func(fd uintptr) bool {
 		for {
-			n, err := readSocket(int(fd), buf[have:])
+			had := len(l.fds)
+			n, fds, err := readSocket(&l.inbox, int(fd), buf[have:], l.fds)
+			if l.fds = fds; err == sys.ErrTooManyDescriptors {
+				// We have no room for more of them. A message brings one.
+				closeDescriptors(l.fds[had:])
+				l.fds = append(l.fds[:had], -1)
+				err = nil
+			}
 			switch {
 			case err == sys.ErrAgain:
 				return false
@@ -125,7 +134,8 @@ func (l *loop) read() {
 				return true
 			}
 			have += n
-			full := have == len(buf)
+			// A read ends early behind bytes that brought a descriptor, too.
+			full := have == len(buf) || len(l.fds) > had
 			used, need, err := l.frames(buf[:have])
 			if err != nil {
 				failure = err
@@ -140,6 +150,8 @@ func (l *loop) read() {
 			}
 		}
 	})
+	closeDescriptors(l.fds)
+	l.fds = nil
 	if failure == nil {
 		failure = err
 	}
@@ -178,6 +190,10 @@ func (l *loop) frame(h channel.Header, payload []byte) error {
 	case channel.Request:
 		return l.request(h, payload)
 	case channel.GoAway:
+		if h.Value == channel.GoAwaySoon {
+			l.e.daemonStops(l.sess)
+			return nil
+		}
 		l.mu.Lock()
 		l.left = true
 		l.checkDrained()
@@ -216,7 +232,12 @@ func (l *loop) frame(h channel.Header, payload []byte) error {
 			return err
 		}
 		return x.widen(n)
+	case channel.Socket:
+		return l.socket(x, h, payload)
 	case channel.Cancel:
+		if h.Value == channel.CancelRefused {
+			l.e.logf("httpsys: the daemon refused a response: %s", payload)
+		}
 		if x != nil {
 			x.cancelled(h.Value)
 		}

@@ -53,6 +53,7 @@ type response struct {
 	wroteHeader   bool
 	sentHead      bool // the final head is in the outbox
 	hijacked      bool
+	refused       bool // 101 to a request that asks for no upgrade
 	finished      bool
 	broken        error // the body cannot be completed
 	contentLength int64 // that the handler has promised, or -1
@@ -89,6 +90,11 @@ func (w *response) WriteHeader(status int) {
 		w.logCaller("superfluous response.WriteHeader call")
 	case status < 200 && status != http.StatusSwitchingProtocols:
 		w.inform(status)
+	case status == http.StatusSwitchingProtocols && w.x.flags&channel.RequestUpgrade == 0:
+		// RFC 9110 15.2.2. The client would take what follows for HTTP.
+		w.logCaller("response.WriteHeader(101) for a request that asks for no upgrade")
+		w.refused = true
+		w.writeHeader(http.StatusInternalServerError)
 	default:
 		w.writeHeader(status)
 	}
@@ -444,10 +450,11 @@ func (w *response) complete() error {
 	case w.status == http.StatusSwitchingProtocols:
 		// Nobody took the connection over: the protocol that was switched to
 		// ends at once.
-		if err := w.goOpaque(); err != nil {
+		conn, err := w.goOpaque()
+		if err != nil {
 			return err
 		}
-		w.x.cancel(cancelClose)
+		conn.Close()
 		return nil
 	}
 	trailers := bodyAllowed(w.status) && !w.head && (w.buf.head.trailers || w.hasLateTrailers())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,7 +24,8 @@ const DefaultMaxHandlers = 1024
 // changed afterwards.
 type Server struct {
 	// Prefixes are the URL prefixes to be registered, such as
-	// "http://+:8080/app/". Port 0 asks for a free port; see URLs.
+	// "http://+:8080/app/". Port 0 asks for a free port; see URLs. With Listen,
+	// "tcp://+:9000/" and "tls://name:9443/" are possible, too.
 	Prefixes []string
 	// Bindings make further prefixes, from settings.
 	Bindings []Binding
@@ -41,6 +43,11 @@ type Server struct {
 	// MaxAge is how long a request may wait before its client gets 503. 0 is
 	// the daemon's default of two minutes; negative is without limit.
 	MaxAge time.Duration
+	// OpaqueLimit is how many hijacked connections may go through the daemon at
+	// once; what asks for an upgrade beyond them gets 503. Those whose sockets were
+	// handed over do not count. 0 is the daemon's default of 65 535. It is set by the
+	// process that creates the queue.
+	OpaqueLimit int
 	// Timeouts and limits of the daemon for requests to these prefixes.
 	Timeouts Timeouts
 
@@ -76,6 +83,13 @@ type Server struct {
 	// and requests may come: at the start, and again when the daemon was restarted.
 	OnRegistered func(urls []string)
 
+	// OnDaemonStop is called, on a goroutine of its own, when the daemon announces
+	// that it is going to end. Connections that handlers have hijacked and that go
+	// through the daemon end with it: they have some seconds to say goodbye in the
+	// words of their protocol (a Close frame). Those whose sockets were handed over live
+	// on. The Server itself registers again at the next daemon.
+	OnDaemonStop func()
+
 	// ShutdownTimeout bounds the orderly end when the context of Serve ends.
 	// 0 is ten seconds; negative is without bound.
 	ShutdownTimeout time.Duration
@@ -102,6 +116,10 @@ type Timeouts struct {
 	HeaderWait      time.Duration // for the head of a request
 	MinSendRate     int64         // bytes per second that a client has to take
 	MaxBody         int64         // bytes of a request body
+	// OpaqueIdle closes a connection that a handler has hijacked when no byte has
+	// flowed for so long. There is none by default. With a limit, connections are
+	// never handed over, since the daemon can watch only what goes through it.
+	OpaqueIdle time.Duration
 }
 
 func milliseconds(d time.Duration) int64 {
@@ -140,6 +158,7 @@ func (t Timeouts) params() *channel.Timeouts {
 		HeaderWaitMS:      duration(t.HeaderWait),
 		MinSendRate:       number(t.MinSendRate),
 		MaxBody:           number(t.MaxBody),
+		OpaqueIdleMS:      duration(t.OpaqueIdle),
 	}
 }
 
@@ -226,6 +245,12 @@ func (s *Server) start(ctx context.Context, to sink, credit int, autoCredit bool
 		first := len(e.wanted)
 		for _, url := range b.Prefixes() {
 			e.wanted = append(e.wanted, wantedPrefix{url: url, group: first})
+		}
+	}
+	for _, w := range e.wanted {
+		if _, listens := to.(*listener); !listens && (strings.HasPrefix(w.url, "tcp://") || strings.HasPrefix(w.url, "tls://")) {
+			return nil, &Error{Op: "register", Subject: w.url, Code: InvalidParameter,
+				Message: "what comes there are connections, not requests: use Listen"}
 		}
 	}
 	var err error

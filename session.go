@@ -29,6 +29,7 @@ type session struct {
 	secret string
 	begun  bool // capability: the daemon reads how many requests were begun
 	files  bool // capability: the daemon sends files
+	socket bool // capability: the daemon hands clients' sockets over
 
 	callMu sync.Mutex // one call at a time; they are rare
 
@@ -45,6 +46,8 @@ type session struct {
 	failure error         // why; set before failed is closed
 
 	announced int // how many loops the daemon has
+
+	stops sync.Once // the daemon has announced its end: once on each loop
 }
 
 // openSession connects and says hello.
@@ -70,6 +73,7 @@ func openSession(ctx context.Context, socket string) (*session, error) {
 	s.secret = welcome.Session
 	s.begun = slices.Contains(welcome.Capabilities, "begun")
 	s.files = slices.Contains(welcome.Capabilities, "file")
+	s.socket = slices.Contains(welcome.Capabilities, "socket")
 	s.announced = welcome.Loops
 	go s.read()
 	return s, nil

@@ -53,6 +53,8 @@ type stream struct {
 	writeLimit deadline
 	trailers   trailerFields
 
+	answer chan handedOver // opaque: whether we get the client's socket; nil if we did not ask
+
 	ctx requestContext
 }
 
@@ -145,16 +147,24 @@ func (s *stream) cancelled(reason uint16) {
 		s.inEnd = true
 		s.wake.Broadcast()
 		s.mu.Unlock()
+	case channel.CancelRefused:
+		s.abort(errRefused)
 	default:
 		s.abort(errClientGone)
 	}
 }
+
+var errRefused = errors.New("httpsys: the daemon has answered instead: this response is not allowed")
 
 // abort ends reading and writing with err, and the request's context.
 func (s *stream) abort(err error) {
 	s.mu.Lock()
 	if s.stopped == nil {
 		s.stopped = err
+	}
+	if s.answer != nil {
+		s.answer <- handedOver{fd: -1, err: err}
+		s.answer = nil
 	}
 	s.gone.Store(true)
 	s.wake.Broadcast()

@@ -39,7 +39,7 @@ type textConn struct {
 	fresh    *exchange // assigned, not yet seen by Read
 	cur      *exchange // assigned, not yet answered
 	readAll  bool      // the text of cur was read to its end
-	tunnel   *opaqueConn
+	tunnel   tunnel
 	hungUp   bool // no more requests
 	closed   bool
 	readEnd  time.Time

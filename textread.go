@@ -114,7 +114,7 @@ func (c *textConn) endRequest() {
 }
 
 // next waits for the next request, or for what else may come instead.
-func (c *textConn) next() (*exchange, *opaqueConn, error) {
+func (c *textConn) next() (*exchange, tunnel, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {

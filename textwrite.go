@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"net/http"
 	"net/textproto"
 
 	"github.com/httpsys/httpsys/internal/wire/channel"
@@ -188,6 +189,16 @@ func (c *textConn) sendBody(x *exchange, data []byte, done bool) error {
 	}
 }
 
+// sendError ends the stream with an answer of our own, if there was none yet.
+func (x *exchange) sendError(status int) {
+	l := x.l
+	l.mu.Lock()
+	if !x.ended && !x.headSent && !l.closed {
+		l.out.buf = appendResponse(l.out.buf, channel.FlagEnd|x.end(), x.id, status, new(headBlock), nil)
+	}
+	l.mu.Unlock()
+}
+
 // sendTrailers ends the stream with trailers; l.mu is held.
 func (x *exchange) sendTrailers(fields []message.Field) {
 	var block []byte
@@ -237,28 +248,43 @@ func (c *textConn) endResponse(x *exchange, rest []byte) error {
 // goOpaque turns the connection into a tunnel.
 func (c *textConn) goOpaque(x *exchange, status int, head, rest []byte) error {
 	if status == 101 && x.flags&channel.RequestUpgrade == 0 {
+		x.sendError(http.StatusInternalServerError)
 		return errNotUpgraded
 	}
 	if err := x.reopen(); err != nil {
 		return err
 	}
+	l := x.l
+	flags, answer := channel.FlagOpaque, (<-chan handedOver)(nil)
+	if l.sess.socket {
+		flags, answer = flags|channel.FlagSocket, x.ask()
+	}
 	if err := x.lockRoom(); err != nil {
 		return err
 	}
-	l := x.l
-	l.out.buf = appendTextResponse(l.out.buf, channel.FlagOpaque|x.credit(), x.id, status, head, nil)
-	x.headSent, x.opaque = true, true
-	l.busy--
+	l.out.buf = appendTextResponse(l.out.buf, flags|x.credit(), x.id, status, head, nil)
+	x.headSent = true
 	l.mu.Unlock()
+	l.flush()
+	tun, err := x.tunnel(answer, c.local.String(), c.remote.String())
+	if err != nil {
+		return err
+	}
 	if len(rest) > 0 {
-		if _, err := x.writeOpaque(rest); err != nil {
+		if _, err := tun.Write(rest); err != nil {
+			tun.Close()
 			return err
 		}
 	}
 	c.mu.Lock()
-	c.cur = nil
-	c.tunnel = &opaqueConn{s: &x.stream, local: c.local, remote: c.remote}
+	defer c.mu.Unlock()
+	if c.closed {
+		tun.Close()
+		return net.ErrClosed
+	}
+	c.cur, c.tunnel = nil, tun
+	tun.SetReadDeadline(c.readEnd)
+	tun.SetWriteDeadline(c.writeEnd)
 	c.wake.Broadcast()
-	c.mu.Unlock()
 	return nil
 }

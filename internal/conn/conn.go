@@ -62,6 +62,9 @@ type protocol interface {
 	expire()
 	// idle says whether the connection could be closed without anybody missing it.
 	idle() bool
+	// tunnels says that nothing is under way but opaque mode, which has no end of
+	// its own.
+	tunnels() bool
 	// drain asks for an end as soon as what is under way is done.
 	drain()
 	// turnEnd is called at the end of a turn in which flushLater was asked for.

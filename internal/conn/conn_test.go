@@ -61,6 +61,8 @@ func (r *rig) Data(*exchange.Exchange, []byte, bool)        {}
 func (r *rig) Trailers(*exchange.Exchange, []message.Field) {}
 func (r *rig) Cancel(*exchange.Exchange, uint16)            {}
 func (r *rig) Window(*exchange.Exchange, int)               {}
+func (r *rig) Socket(*exchange.Exchange, int, []byte) bool  { return false }
+func (r *rig) NoSocket(*exchange.Exchange)                  {}
 func (r *rig) Room() int                                    { return 1 << 20 }
 func (r *rig) Lend(int) int                                 { return 0 }
 func (r *rig) Return(int)                                   {}
@@ -153,7 +155,7 @@ func TestMinSendRate(t *testing.T) {
 			return errors.Join(x.Respond(ok(), nil, false), x.File(fd, 0, int64(len(body)), true))
 		}},
 		{"opaque, and closed by the program", func(x *exchange.Exchange) error {
-			err := errors.Join(x.Opaque(nil, nil), x.Data(body, false))
+			err := errors.Join(x.Opaque(nil, nil, false), x.Data(body, false))
 			x.WorkerCancels(true)
 			return err
 		}},

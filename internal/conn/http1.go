@@ -35,6 +35,7 @@ type http1 struct {
 	shutSoon  bool // opaque: half-close when all is sent
 	heard     bool // the exchange knows that the client has closed its side
 	garbled   bool // the client may be sending what nobody understands
+	raw       bool // there is no HTTP, and nothing but opaque mode
 }
 
 // state says what the next bytes of the client are.
@@ -46,9 +47,13 @@ const (
 	wait                 // not read: the present request has all it needs
 	drain                // the rest of a body that nobody wants
 	opaque               // bytes that we do not interpret
+	given                // not ours: the socket was offered to the application
 )
 
 func (c *http1) idle() bool { return c.state == head && c.x == nil && !c.parser.Started() }
+
+// tunnels implements protocol.
+func (c *http1) tunnels() bool { return (c.state == opaque || c.state == given) && c.x != nil }
 
 // drain implements protocol: the present response says that it is the last.
 func (c *http1) drain() {}
@@ -88,7 +93,7 @@ func (c *http1) finishSoon() {
 // settle draws the conclusions of a write: it tells the exchange what is
 // sent, and goes on when a response is out.
 func (c *http1) settle() {
-	if c.closed {
+	if c.closed || c.state == given {
 		return
 	}
 	pending := 0

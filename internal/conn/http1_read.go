@@ -39,6 +39,9 @@ func (c *http1) clientDone() {
 		}
 		return
 	}
+	if c.raw && c.state == wait {
+		return // it has a half to say still, and bytes that are not read
+	}
 	if c.heard || c.x == nil || c.state != wait && (c.state != content || c.x.Assigned()) {
 		return
 	}

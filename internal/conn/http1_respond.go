@@ -207,42 +207,6 @@ func (c *http1) File(fd int, offset, length int64, end bool) {
 	}
 }
 
-// CanOpaque implements exchange.Client.
-func (c *http1) CanOpaque(status int) bool {
-	switch {
-	case status == 0:
-		return true
-	case status == 101:
-		return c.upgrade
-	}
-	return c.request.Connect
-}
-
-// Opaque implements exchange.Client.
-func (c *http1) Opaque(r *message.Response) {
-	c.headSent, c.keepAlive = true, false
-	c.state = opaque
-	c.framing = h1.FramingClose
-	c.arm()
-	if r != nil {
-		b := h1.AppendResponseHead(c.s.scratch[:0], c.request, r, h1.FramingNone, -1, true, c.s.Loop.Date(), serverLine)
-		c.s.scratch = b[:0]
-		c.write(b, nil, nil, false)
-	}
-	// Bytes may have come with the handshake, and the client's end: what the
-	// exchange was told of that concerned the request, not these bytes.
-	c.heard = false
-	c.resume()
-}
-
-// Close implements exchange.Client. A client that has not closed its side may
-// be sending at this moment.
-func (c *http1) Close() {
-	c.x = nil
-	c.closeSoon, c.garbled = true, !c.heard
-	c.settle()
-}
-
 // Fail implements exchange.Client.
 func (c *http1) Fail(status int, reason, text string) {
 	c.x = nil
@@ -284,6 +248,11 @@ func (c *http1) ReadMore() {
 func (c *http1) fail(status int, reason, text string, retry bool) {
 	if c.s.OnRefuse != nil {
 		c.s.OnRefuse(c.Conn, status, reason)
+	}
+	if c.raw { // there is nothing to say it in
+		c.closeSoon = true
+		c.settle()
+		return
 	}
 	if !c.body.Done() || c.expect {
 		c.keepAlive = false

@@ -166,6 +166,16 @@ func (c *http2) begin(e *h2.Event) {
 	st.arm()
 }
 
+// tunnels implements protocol.
+func (c *http2) tunnels() bool {
+	for st := c.streams; st != nil; st = st.next {
+		if !st.opaque || st.x == nil {
+			return false
+		}
+	}
+	return c.streams != nil && c.out == nil
+}
+
 // turnEnd implements protocol: all frames of a turn leave together.
 func (c *http2) turnEnd() {
 	c.send()

@@ -128,9 +128,12 @@ func (s *Server) Accept(fd int, remote netip.AddrPort, e *Endpoint) {
 	}
 	e.Connections.Add(1)
 	c.link()
-	if e.Scheme == prefix.HTTPS {
+	switch {
+	case e.Scheme.Secure():
 		c.startTLS()
-	} else {
+	case e.Scheme.Raw():
+		c.http1.startRaw()
+	default:
 		c.http1.arm()
 	}
 }
@@ -160,6 +163,16 @@ func (s *Server) CloseAll() { s.each((*Conn).close) }
 
 // Connections is how many are open on this loop.
 func (s *Server) Connections() int { return s.nconns }
+
+// Tunnels is how many of them are in opaque mode and do nothing else.
+func (s *Server) Tunnels() (n int) {
+	s.each(func(c *Conn) {
+		if c.proto.tunnels() {
+			n++
+		}
+	})
+	return n
+}
 
 func (s *Server) each(f func(*Conn)) {
 	for c := s.conns; c != nil; {

@@ -77,10 +77,16 @@ func (c *Conn) handshakeDone(err error) {
 		c.close()
 		return
 	}
-	switch c.tls.State().NegotiatedProtocol {
-	case "h2":
+	switch p := c.tls.State().NegotiatedProtocol; {
+	case c.endpoint.Scheme.Raw():
+		c.proto = &c.http1
+		c.http1.startRaw()
+		if c.closed {
+			return
+		}
+	case p == "h2":
 		c.startHTTP2().arm()
-	case "", "http/1.1":
+	case p == "" || p == "http/1.1":
 		c.proto = &c.http1
 		c.http1.arm()
 	default: // what was to be shown was in the handshake (RFC 8737)
@@ -109,6 +115,8 @@ func (c *secure) expire() {
 	}
 	c.close()
 }
+
+func (c *secure) tunnels() bool { return false }
 
 func (c *secure) drain() {}
 

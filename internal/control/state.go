@@ -33,6 +33,10 @@ type Queue struct {
 	OwnerUID uint32   `json:"owner_uid"`
 	Private  bool     `json:"private"`
 	MaxAgeMS int64    `json:"max_age_ms"` // 0: no limit
+	// Relaying is how many connections in opaque mode go through the daemon now,
+	// and OpaqueLimit how many may.
+	Relaying    int `json:"relaying"`
+	OpaqueLimit int `json:"opaque_limit"`
 }
 
 // Worker is a process that takes requests from a queue.
@@ -52,6 +56,10 @@ type Counters struct {
 	Cancelled uint64 `json:"cancelled"` // whose client left before the answer
 	OldestMS  int64  `json:"oldest_ms"` // age of the oldest request that waits now
 	Expired   uint64 `json:"expired"`   // answered 503 because they waited too long
+	// Requests that have become connections in opaque mode: relayed, or handed over
+	// to the program together with the client's socket, and out of our sight since.
+	Relayed    uint64 `json:"relayed"`
+	HandedOver uint64 `json:"handed_over"`
 }
 
 // Listener is one open port.

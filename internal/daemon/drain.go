@@ -2,7 +2,14 @@ package daemon
 
 import (
 	"time"
+
+	"github.com/httpsys/httpsys/internal/worker"
 )
+
+// tunnelGrace is how long connections in opaque mode may take to end when
+// nothing else is left: their applications are told at the beginning and may
+// say goodbye, and those that have no such word need not be waited for.
+const tunnelGrace = 5 * time.Second
 
 // drainPeriod is how often a draining daemon looks whether it is done.
 const drainPeriod = 20 * time.Millisecond
@@ -27,22 +34,9 @@ func (d *Daemon) Shutdown() {
 	for _, u := range d.units {
 		u.loop.Do(u.conns.Drain)
 	}
-	deadline := time.Now().Add(d.opt.Drain)
-	for d.Connections() > 0 && time.Now().Before(deadline) {
-		time.Sleep(drainPeriod)
-	}
-
-	d.mu.Lock()
-	sessions := make([]*session, 0, len(d.sessions))
-	for _, s := range d.sessions {
-		sessions = append(sessions, s)
-		for i, c := range s.channels {
-			if c != nil {
-				d.units[i].loop.Do(c.GoAway)
-			}
-		}
-	}
-	d.mu.Unlock()
+	d.tell((*worker.Channel).GoAwaySoon)
+	d.await(time.Now())
+	sessions := d.tell((*worker.Channel).GoAway)
 	for _, u := range d.units {
 		u.loop.Call(u.conns.CloseAll)
 	}
@@ -53,6 +47,45 @@ func (d *Daemon) Shutdown() {
 	d.wg.Wait()
 	d.stopLoops()
 	d.store.Close()
+}
+
+// await waits for the end of the client connections.
+func (d *Daemon) await(begin time.Time) {
+	for {
+		n := d.Connections()
+		switch past := time.Since(begin); {
+		case n == 0, past >= d.opt.Drain:
+			return
+		case past >= tunnelGrace && n == d.tunnels():
+			return
+		}
+		time.Sleep(drainPeriod)
+	}
+}
+
+// tell says something on all channels, and returns the sessions.
+func (d *Daemon) tell(say func(*worker.Channel)) []*session {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	sessions := make([]*session, 0, len(d.sessions))
+	for _, s := range d.sessions {
+		sessions = append(sessions, s)
+		for i, c := range s.channels {
+			if c != nil {
+				d.units[i].loop.Do(func() { say(c) })
+			}
+		}
+	}
+	return sessions
+}
+
+// tunnels counts the connections that are in opaque mode and nothing else.
+func (d *Daemon) tunnels() int {
+	n := 0
+	for _, u := range d.units {
+		u.loop.Call(func() { n += u.conns.Tunnels() })
+	}
+	return n
 }
 
 // Connections counts the open client connections.

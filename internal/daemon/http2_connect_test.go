@@ -191,8 +191,7 @@ func TestHTTP2WebSocketDeclined(t *testing.T) {
 	}
 }
 
-// 101 to a request that asked for nothing costs the application its session,
-// in HTTP/2 too.
+// 101 to a request that asked for nothing costs the stream, in HTTP/2 too.
 func TestHTTP2OpaqueUnasked(t *testing.T) {
 	for _, head := range [][]byte{
 		testkit.Response(1, testkit.OPAQUE, 101, nil, ""), testkit.Response(1, testkit.OPAQUE, 200, nil, ""), testkit.RawOpaque(1),
@@ -200,6 +199,6 @@ func TestHTTP2OpaqueUnasked(t *testing.T) {
 		_, app, _, c := oneHTTP2(t, 1)
 		c.get(1, "/")
 		app.Request().Send(head)
-		c.want("1 status 502")
+		c.want("1 status 500")
 	}
 }

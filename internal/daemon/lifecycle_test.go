@@ -43,6 +43,9 @@ func TestShutdownDrains(t *testing.T) {
 		c.Close()
 		t.Error("the port is still open")
 	}
+	if f := app.Loop().Next(); f.Type != channel.GoAway || f.Value != channel.GoAwaySoon {
+		t.Errorf("got %v; want GOAWAY 1", f)
+	}
 	r.Start(200, nil, "hel")
 	r.Finish("lo")
 	if a := running.WantStatus(200); a.Body != "hello" || !a.Close {

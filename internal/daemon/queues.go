@@ -52,7 +52,7 @@ func (d *Daemon) openQueue(s *session, p queueParams) (*queueState, *channel.Err
 		name: name, queue: queue.New[*exchange.Exchange](name, len(d.units)), owner: s.peer.UID,
 		sessions: map[*session]struct{}{}, regs: map[uint32]*registration{},
 	}
-	q.queue.Limit = p.limit
+	q.queue.Limit, q.queue.Opaque = p.limit, p.opaque
 	q.queue.MaxAge = time.Duration(d.maxAge.Load())
 	if p.maxAge != nil {
 		q.queue.MaxAge = *p.maxAge

@@ -113,7 +113,7 @@ func (d *Daemon) bind(s *session, pre prefix.Prefix, q *queueState, o exchange.O
 	}
 	if port, ok := d.table.Port(pre.Port); ok && port.Scheme != pre.Scheme {
 		return nil, &channel.Error{Code: channel.AlreadyExists, Message: fmt.Sprintf(
-			"port %d is used for %s: a port speaks either http or https", pre.Port, port.Scheme)}
+			"port %d is used for %s: a port speaks one of http, https, tcp and tls", pre.Port, port.Scheme)}
 	}
 	if _, err := d.ports.Open(pre); err != nil {
 		return nil, asError(err)
@@ -194,6 +194,7 @@ type queueParams struct {
 	name   string // "": private
 	limit  int
 	maxAge *time.Duration // nil: the machine's
+	opaque int            // connections in opaque mode
 }
 
 func queueSpec(p channel.RegisterParams) (queueParams, *channel.Error) {
@@ -206,6 +207,12 @@ func queueSpec(p channel.RegisterParams) (queueParams, *channel.Error) {
 	}
 	if spec.limit < 1 || spec.limit > queue.MaxLimit {
 		return bad("limit is %d: want 1 to %d requests", p.Limit, queue.MaxLimit)
+	}
+	if spec.opaque = p.OpaqueLimit; spec.opaque == 0 {
+		spec.opaque = queue.DefaultOpaque
+	}
+	if spec.opaque < 1 || spec.opaque > maxOpaque {
+		return bad("opaque_limit is %d: want 1 to %d connections", p.OpaqueLimit, maxOpaque)
 	}
 	if p.MaxAgeMS != nil {
 		age, ok := milliseconds(*p.MaxAgeMS)
@@ -222,6 +229,9 @@ func queueSpec(p channel.RegisterParams) (queueParams, *channel.Error) {
 	}
 	return spec, nil
 }
+
+// maxOpaque is the highest opaque_limit: beyond it descriptors are the limit.
+const maxOpaque = 1 << 24
 
 // maxMilliseconds is the longest time that is taken, some 24 days: beyond it
 // 0, no limit, is meant.
@@ -245,6 +255,7 @@ func overrideOf(t *channel.Timeouts) (o exchange.Override, cerr *channel.Error) 
 		{"drain_entity_body_ms", t.DrainEntityBodyMS, &o.DrainEntityBody},
 		{"idle_connection_ms", t.IdleConnectionMS, &o.IdleConnection},
 		{"header_wait_ms", t.HeaderWaitMS, &o.HeaderWait},
+		{"opaque_idle_ms", t.OpaqueIdleMS, &o.OpaqueIdle},
 	} {
 		if d.in == nil {
 			continue

@@ -200,7 +200,7 @@ func readHello(c *net.UnixConn) (hello channel.HelloMessage, fds []int, _ *chann
 }
 
 // capabilities beyond the mandatory part of the protocol.
-var capabilities = []string{"begun", "certificate", "connections", "file", "opaque"}
+var capabilities = []string{"begun", "certificate", "connections", "file", "opaque", "socket"}
 
 // runSession is the life of a session. An error is for the application that
 // could not get one.

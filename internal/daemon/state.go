@@ -36,9 +36,10 @@ func (d *Daemon) ServiceState() (*control.State, error) {
 		out := control.Queue{
 			Name: q.name, Owner: userName(q.owner), OwnerUID: q.owner, State: control.Active,
 			Length: q.queue.Waiting(), Limit: q.queue.Limit, Private: q.private != nil,
-			MaxAgeMS: q.queue.MaxAge.Milliseconds(),
+			MaxAgeMS: q.queue.MaxAge.Milliseconds(), Relaying: q.queue.Relayed(), OpaqueLimit: q.queue.Opaque,
 			Counters: control.Counters{
 				Requests: c.Requests, Rejected: c.Rejected, Cancelled: c.Cancelled, Expired: c.Expired, OldestMS: oldest[q],
+				Relayed: c.Relayed, HandedOver: c.HandedOver,
 			},
 		}
 		for _, r := range q.regs {
@@ -130,7 +131,7 @@ func (d *Daemon) portWarnings() map[uint16][]string {
 	d.mu.Lock()
 	hosts := map[prefix.Prefix]bool{} // without paths
 	for _, r := range d.regs {
-		if pre := r.Prefix; pre.Scheme == prefix.HTTPS {
+		if pre := r.Prefix; pre.Scheme.Secure() {
 			pre.Path = "/"
 			hosts[pre] = true
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/httpsys/httpsys/internal/certs"
@@ -37,7 +38,13 @@ func (d *Daemon) startTLS() {
 		Log:       d.log,
 	})
 	d.tls = tlsio.NewServer(tlsio.NewPool(tlsio.Limits{}), func(hello *tls.ClientHelloInfo) tlsio.Binding {
-		return d.certs.Choose(hello)
+		b := d.certs.Choose(hello)
+		if local, err := netip.ParseAddrPort(hello.Conn.LocalAddr().String()); err == nil && b != nil {
+			if port, ok := d.table.Port(local.Port()); ok && port.Scheme.Raw() {
+				return withoutProtocols{b}
+			}
+		}
+		return b
 	})
 }
 
@@ -51,6 +58,19 @@ func (d *Daemon) holdPort(port uint16, secure bool) (release func(), err error) 
 		return nil, err
 	}
 	return func() { d.ports.Close(all) }, nil
+}
+
+// withoutProtocols is a binding on a port without HTTP: what is spoken there is
+// not ours to negotiate.
+type withoutProtocols struct{ tlsio.Binding }
+
+func (b withoutProtocols) Config() *tls.Config {
+	c := b.Binding.Config()
+	if c != nil {
+		c = c.Clone()
+		c.NextProtos = slices.DeleteFunc(slices.Clone(c.NextProtos), func(p string) bool { return slices.Contains(protocols, p) })
+	}
+	return c
 }
 
 // Certificates implements server.Engine.
@@ -69,8 +89,8 @@ func (d *Daemon) offerOf(s *session, pre prefix.Prefix, c *channel.Certificate) 
 	switch {
 	case c == nil:
 		return nil, nil
-	case pre.Scheme != prefix.HTTPS:
-		return nil, bad("%s has a certificate, which only an https prefix can use", pre)
+	case !pre.Scheme.Secure():
+		return nil, bad("%s has a certificate, which only an https prefix can use (or one of tls)", pre)
 	}
 	p := certs.Program{AskClient: c.AskClient, DisableHTTP2: c.DisableHTTP2}
 	for _, text := range c.PEM {
@@ -112,7 +132,7 @@ func placeOf(pre prefix.Prefix) certs.Place {
 // noCertificate says, for people, that the clients of an https prefix will
 // fail; "" if they will not. HTTP.SYS takes such prefixes, too, and is silent.
 func (d *Daemon) noCertificate(pre prefix.Prefix) string {
-	if pre.Scheme != prefix.HTTPS || d.certs.Usable(placeOf(pre)) {
+	if !pre.Scheme.Secure() || d.certs.Usable(placeOf(pre)) {
 		return ""
 	}
 	key := fmt.Sprintf("ipport=0.0.0.0:%d", pre.Port)

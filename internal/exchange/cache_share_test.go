@@ -37,7 +37,7 @@ func TestCollapseNotCacheable(t *testing.T) {
 		"error":    func(f *fetch) { f.answer(500, "a") },
 		"cancel":   func(f *fetch) { f.x.WorkerCancels(false) },
 		"too long": func(f *fetch) { f.begin(200, "a", "Cache-Control: max-age=10", "Content-Length: 99999999") },
-		"opaque":   func(f *fetch) { f.x.Opaque(nil, nil) },
+		"opaque":   func(f *fetch) { f.x.Opaque(nil, nil, false) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOrigin(t).prime()

@@ -33,6 +33,11 @@ type Exchange struct {
 	respEnd  bool // opaque: the worker has closed its sending side
 	headSent bool
 	opaque   bool
+	held     bool   // opaque: nothing goes to the worker, as the socket may be handed over
+	offered  bool   // the worker was sent the client's socket, and has not answered
+	raw      bool   // it is a connection without HTTP, opaque or nothing
+	relayed  bool   // counted among those that are relayed
+	quiet    *quiet // opaque with an idle limit: its place in the stage's list
 
 	bodySent   int64 // bytes of the request body that went to the worker
 	sendWindow int   // bytes of it that the worker takes now
@@ -46,9 +51,8 @@ type Exchange struct {
 
 // Errors by which a worker loses its channel.
 var (
-	ErrWindow    = errors.New("more body bytes than its window allows")
-	ErrOrder     = errors.New("frame that does not fit the state of its stream")
-	ErrNoUpgrade = errors.New("opaque response to a request that did not ask for it")
+	ErrWindow = errors.New("more body bytes than its window allows")
+	ErrOrder  = errors.New("frame that does not fit the state of its stream")
 )
 
 // maxWindow is how far the window of a fast client's response grows, and
@@ -108,7 +112,7 @@ func (x *Exchange) touched() {
 // Room is how many bytes RequestBody takes now. ReadMore tells when it has
 // become more than none.
 func (x *Exchange) Room() int {
-	if x.worker == nil {
+	if x.worker == nil || x.held {
 		return 0
 	}
 	return min(x.sendWindow, x.worker.Room())
@@ -117,6 +121,9 @@ func (x *Exchange) Room() int {
 // RequestBody passes on at most Room bytes. end may come without bytes at any
 // time after the exchange was assigned.
 func (x *Exchange) RequestBody(b []byte, end bool) {
+	if x.quiet != nil {
+		x.quiet.last = x.stage.now()
+	}
 	x.sendWindow -= len(b)
 	x.bodySent += int64(len(b))
 	if end && !x.opaque {
@@ -259,6 +266,9 @@ func (x *Exchange) take(n int) error {
 // returns.
 func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
 	x.begun = true
+	if x.raw {
+		return misuse("a response to a connection that is not HTTP")
+	}
 	if r.Informational() {
 		if x.headSent || end || len(body) > 0 {
 			return ErrOrder
@@ -266,8 +276,11 @@ func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
 		x.client.Informational(r)
 		return nil
 	}
-	if x.headSent || r.Status == 101 {
+	if x.headSent {
 		return ErrOrder
+	}
+	if r.Status == 101 {
+		return misuse("101 without opaque mode")
 	}
 	if err := x.take(len(body)); err != nil {
 		return err
@@ -291,8 +304,11 @@ func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
 
 // Data takes body bytes from the worker.
 func (x *Exchange) Data(b []byte, end bool) error {
-	if !x.headSent || x.respEnd {
+	if !x.headSent || x.respEnd || x.held {
 		return ErrOrder
+	}
+	if x.quiet != nil {
+		x.quiet.last = x.stage.now()
 	}
 	if err := x.take(len(b)); err != nil {
 		return err
@@ -342,34 +358,6 @@ func (x *Exchange) File(fd int, offset, length int64, end bool) error {
 	return nil
 }
 
-// Opaque leaves HTTP; r is nil for the raw form.
-func (x *Exchange) Opaque(r *message.Response, body []byte) error {
-	x.touched()
-	status := 0
-	if r != nil {
-		status = r.Status
-	}
-	if x.headSent || !x.reqEnded || !x.client.CanOpaque(status) {
-		return ErrNoUpgrade
-	}
-	if err := x.take(len(body)); err != nil {
-		return err
-	}
-	if x.fill != nil {
-		x.fill.give()
-	}
-	x.headSent, x.opaque = true, true
-	c := x.client
-	c.Opaque(r)
-	if len(body) > 0 && x.client != nil {
-		c.Body(body, false)
-	}
-	return nil
-}
-
-// IsOpaque says whether the exchange has left HTTP.
-func (x *Exchange) IsOpaque() bool { return x.opaque }
-
 // WindowUpdate lets n more bytes of the request body go to the worker.
 func (x *Exchange) WindowUpdate(n int) error {
 	x.touched()
@@ -388,6 +376,10 @@ func (x *Exchange) WorkerCancels(orderly bool) {
 		return
 	}
 	c := x.client
+	if x.offered {
+		x.handedOver()
+		return
+	}
 	sent, opaque := x.headSent, x.opaque
 	x.over()
 	switch {
@@ -402,12 +394,16 @@ func (x *Exchange) WorkerCancels(orderly bool) {
 
 // Refused ends the exchange because of what the worker said.
 func (x *Exchange) Refused() {
+	x.refused(502, "BadResponse", "The program's answer was not valid HTTP.")
+}
+
+func (x *Exchange) refused(status int, reason, text string) {
 	c, sent := x.client, x.headSent
 	x.over()
 	if sent {
 		c.Abort()
 	} else {
-		c.Fail(502, "BadResponse", "The program's answer was not valid HTTP.")
+		c.Fail(status, reason, text)
 	}
 }
 
@@ -425,6 +421,10 @@ func (x *Exchange) over() {
 // WorkerDied takes the exchange away from a worker whose channel has ended.
 // begun says whether it had begun with it, as far as the channel knows.
 func (x *Exchange) WorkerDied(begun bool) {
+	if x.offered {
+		x.handedOver() // perhaps the process lives on and has it
+		return
+	}
 	x.worker = nil
 	if begun || x.begun || x.lost {
 		if x.lostFetch() {

@@ -121,9 +121,14 @@ func (w *worker) Data(_ *Exchange, b []byte, end bool)    { w.note("data %d end=
 func (w *worker) Trailers(_ *Exchange, f []message.Field) { w.note("trailers %s", f[0].Name) }
 func (w *worker) Cancel(_ *Exchange, reason uint16)       { w.note("cancel %d", reason) }
 func (w *worker) Window(_ *Exchange, n int)               { w.note("window %d", n) }
-func (w *worker) Room() int                               { return w.room }
-func (w *worker) Lend(n int) int                          { n = min(n, w.budget); w.budget -= n; return n }
-func (w *worker) Return(n int)                            { w.budget += n }
+func (w *worker) Socket(_ *Exchange, fd int, pending []byte) bool {
+	w.note("socket %d %q", fd, pending)
+	return !w.deaf
+}
+func (w *worker) NoSocket(*Exchange) { w.note("no socket") }
+func (w *worker) Room() int          { return w.room }
+func (w *worker) Lend(n int) int     { n = min(n, w.budget); w.budget -= n; return n }
+func (w *worker) Return(n int)       { w.budget += n }
 
 // rig is a stage whose router knows one registration.
 type rig struct {
@@ -303,7 +308,7 @@ func TestSteps(t *testing.T) {
 // nobody hears anything afterwards.
 func TestEnds(t *testing.T) {
 	started := func(x *Exchange) { x.Respond(head(200), nil, false) }
-	opaque := func(x *Exchange) { x.Opaque(nil, nil) }
+	opaque := func(x *Exchange) { x.Opaque(nil, nil, false) }
 	for _, tc := range []struct {
 		name           string
 		before         func(*Exchange)
@@ -362,15 +367,14 @@ func TestOrder(t *testing.T) {
 		{"two heads", func(x *Exchange) { x.Respond(head(200), nil, false) }, func(x *Exchange) error { return x.Respond(head(200), nil, true) }, ErrOrder},
 		{"an informational head too late", func(x *Exchange) { x.Respond(head(200), nil, false) }, func(x *Exchange) error { return x.Respond(head(103), nil, false) }, ErrOrder},
 		{"an informational end", nil, func(x *Exchange) error { return x.Respond(head(103), nil, true) }, ErrOrder},
-		{"101 as a response", nil, func(x *Exchange) error { return x.Respond(head(101), nil, false) }, ErrOrder},
-		{"opaque after a head", func(x *Exchange) { x.Respond(head(200), nil, false) }, func(x *Exchange) error { return x.Opaque(nil, nil) }, ErrNoUpgrade},
-		{"opaque twice", func(x *Exchange) { x.Opaque(nil, nil) }, func(x *Exchange) error { return x.Opaque(nil, nil) }, ErrNoUpgrade},
-		{"trailers in opaque mode", func(x *Exchange) { x.Opaque(nil, nil) }, func(x *Exchange) error { return x.Trailers(trailers) }, ErrOrder},
-		{"a file in opaque mode", func(x *Exchange) { x.Opaque(nil, nil) }, func(x *Exchange) error { return x.File(1, 0, 1, false) }, ErrOrder},
-		{"bytes behind an opaque end", func(x *Exchange) { x.Opaque(nil, nil); x.Data(nil, true) }, func(x *Exchange) error { return x.Data([]byte("x"), false) }, ErrOrder},
+		{"opaque after a head", func(x *Exchange) { x.Respond(head(200), nil, false) }, func(x *Exchange) error { return x.Opaque(nil, nil, false) }, ErrOrder},
+		{"opaque twice", func(x *Exchange) { x.Opaque(nil, nil, false) }, func(x *Exchange) error { return x.Opaque(nil, nil, false) }, ErrOrder},
+		{"trailers in opaque mode", func(x *Exchange) { x.Opaque(nil, nil, false) }, func(x *Exchange) error { return x.Trailers(trailers) }, ErrOrder},
+		{"a file in opaque mode", func(x *Exchange) { x.Opaque(nil, nil, false) }, func(x *Exchange) error { return x.File(1, 0, 1, false) }, ErrOrder},
+		{"bytes behind an opaque end", func(x *Exchange) { x.Opaque(nil, nil, false); x.Data(nil, true) }, func(x *Exchange) error { return x.Data([]byte("x"), false) }, ErrOrder},
 		{"more than the window with the head", nil, func(x *Exchange) error { return x.Respond(head(200), make([]byte, 1001), true) }, ErrWindow},
 		{"more than the window later", func(x *Exchange) { x.Respond(head(200), make([]byte, 1000), false) }, func(x *Exchange) error { return x.Data([]byte("x"), true) }, ErrWindow},
-		{"more than the window in opaque mode", nil, func(x *Exchange) error { return x.Opaque(nil, make([]byte, 1001)) }, ErrWindow},
+		{"more than the window in opaque mode", nil, func(x *Exchange) error { return x.Opaque(nil, make([]byte, 1001), false) }, ErrWindow},
 		{"a file that the window does not take", func(x *Exchange) { x.Respond(head(200), nil, false) }, func(x *Exchange) error { return x.File(1, 0, 1, true) }, ErrWindow},
 		{"a window above all bounds", nil, func(x *Exchange) error { return x.WindowUpdate(channel.MaxWindow) }, ErrWindow},
 	} {
@@ -394,10 +398,15 @@ func TestOrder(t *testing.T) {
 	r := newRig(t)
 	newWorker(r, 2)
 	x := r.begin(&client{noOpaque: true}, "", true)
-	wantErr(t, x.Opaque(head(101), nil), ErrNoUpgrade)
-	x.ClientGone()
+	var m *Misuse
+	if err := x.Opaque(head(101), nil, false); !errors.As(err, &m) {
+		t.Fatalf("got error %v, want Misuse", err)
+	}
+	c := x.client.(*client)
+	x.RefusedFor(m)
+	want(t, "the client", c.heard(), "fail 500 AppMisuse")
 	x = r.begin(&client{}, "", false)
-	wantErr(t, x.Opaque(nil, nil), ErrNoUpgrade)
+	wantErr(t, x.Opaque(nil, nil, false), errNotEnded)
 	x.ClientGone()
 }
 
@@ -517,7 +526,7 @@ func TestRoom(t *testing.T) {
 	x.RequestBody(nil, true)
 	x.Resume()
 	want(t, "client", c.heard(), "")
-	x.Opaque(nil, nil) // the direction is open again
+	x.Opaque(nil, nil, false) // the direction is open again
 	c.heard()
 	x.Resume()
 	want(t, "client", c.heard(), "read more")
@@ -693,3 +702,45 @@ func TestNothingIsAllocated(t *testing.T) {
 type silent struct{ client }
 
 func (*silent) Respond(*message.Response, []byte, bool) {}
+
+// A connection in opaque mode with an idle limit ends when nothing has flowed
+// for so long, in either direction; one without stays.
+func TestOpaqueIdle(t *testing.T) {
+	r := newRig(t)
+	w := newWorker(r, 3)
+	limit := 10 * time.Second
+	without := r.begin(&client{}, "", true)
+	wantErr(t, without.Opaque(nil, nil, false), nil)
+	r.reg.Override.OpaqueIdle = &limit
+	var xs [2]*Exchange
+	var cs [2]*client
+	for i := range xs {
+		cs[i] = &client{}
+		xs[i] = r.begin(cs[i], "", true)
+		wantErr(t, xs[i].Opaque(nil, nil, false), nil)
+	}
+	if !r.Waiting() {
+		t.Fatal("nobody waits for time to pass")
+	}
+	pass := func(ms int64) { r.now += ms; r.Tick(); cs[0].heard(); w.heard() }
+	pass(9999)
+	xs[0].RequestBody([]byte("x"), false)
+	xs[1].Data([]byte("x"), false)
+	pass(9999)
+	xs[0].Data([]byte("y"), false)
+	cs[1].heard()
+	r.now += 1
+	r.Tick()
+	want(t, "the silent client", cs[1].heard(), "close")
+	want(t, "the worker", w.heard(), "cancel 1")
+	if got := cs[0].heard(); got != `body "y" end=false` || !r.Waiting() {
+		t.Error("both were closed")
+	}
+	xs[0].ClientGone()
+	if r.Waiting() {
+		t.Error("somebody waits still")
+	}
+	r.now += 1 << 40
+	r.Tick()
+	without.ClientGone()
+}

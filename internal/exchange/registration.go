@@ -30,6 +30,9 @@ type Override struct {
 	EntityBody, DrainEntityBody, IdleConnection, HeaderWait *time.Duration
 	MinSendRate                                             *int64 // bytes per second
 	MaxBody                                                 *int64 // bytes
+	// OpaqueIdle is after how long without a byte either way a connection in opaque
+	// mode is closed. There is no setting of the machine to inherit.
+	OpaqueIdle *time.Duration
 }
 
 // Router finds the registration for a request. A *prefix.Table is one.

@@ -42,12 +42,31 @@ type Client interface {
 	ReadMore()
 }
 
+// Socketed is a Client that has a socket of its own, and may give it away.
+type Socketed interface {
+	// HandOver does what Opaque does, and Body with the bytes. If then the whole of
+	// it is on the wire, and the socket carries nothing but these bytes, it lets go
+	// of the socket and returns it, with what was read of it. Until GivenAway or
+	// TakeBack the client neither reads nor writes; if fd < 0, it waits for TakeBack
+	// all the same, unless it has ended.
+	HandOver(r *message.Response, body []byte) (fd int, pending []byte)
+	// TakeBack relays as after Opaque.
+	TakeBack()
+	// GivenAway tells that somebody else has the socket now, and ends the client.
+	GivenAway()
+}
+
 // Worker is what an exchange needs from the channel that it was assigned to.
 type Worker interface {
 	Data(x *Exchange, b []byte, end bool)
 	Trailers(x *Exchange, fields []message.Field)
 	Cancel(x *Exchange, reason uint16)
 	Window(x *Exchange, n int)
+	// Socket offers the client's socket with the bytes that were read of it; the
+	// descriptor stays the caller's. It reports false if that is not possible now.
+	Socket(x *Exchange, fd int, pending []byte) bool
+	// NoSocket says that there will be none.
+	NoSocket(x *Exchange)
 	// Room is how many bytes of bodies the channel takes now, whatever the
 	// window of a stream allows.
 	Room() int

@@ -21,6 +21,7 @@ type Stage struct {
 	path   []byte       // scratch: canonical path
 	free   []*Exchange
 	busy   map[*Lane]struct{} // lanes in which something waits
+	quiet  quiet              // head of the list of exchanges with an idle limit
 	live   int
 
 	// OnWait hears when a request has to wait: Tick is needed from then on.
@@ -43,7 +44,9 @@ const (
 
 // NewStage makes the stage of a loop.
 func NewStage(loop int, router Router, now func() int64) *Stage {
-	return &Stage{loop: loop, router: router, now: now, busy: map[*Lane]struct{}{}}
+	s := &Stage{loop: loop, router: router, now: now, busy: map[*Lane]struct{}{}}
+	s.quiet.next, s.quiet.prev = &s.quiet, &s.quiet
+	return s
 }
 
 // Live is the number of exchanges that are not over.
@@ -60,6 +63,8 @@ type Facts struct {
 	// Addresses is the client's address and the local one as text, each ended by
 	// NUL, as a REQUEST carries them.
 	Addresses []byte
+	// Raw: there is no request, only a connection (a prefix of scheme tcp or tls).
+	Raw bool
 }
 
 // Refusal says why a request did not become an exchange. The zero value means
@@ -84,6 +89,7 @@ var (
 	refuseTooLong  = Refusal{431, "RequestLength", "The request header is too long.", false, nil}
 	refuseUncached = Refusal{504, "OnlyIfCached", "There is no stored response, and the request asks for no other.", true, nil}
 	refuseMaxBody  = Refusal{413, "EntityTooLarge", "The request body is longer than the program accepts.", false, nil}
+	refuseOpaque   = Refusal{503, "OpaqueFull", "Too many connections of this program are open.", true, nil}
 )
 
 // rootPath stands for the targets without a path: OPTIONS * and CONNECT go to
@@ -120,10 +126,16 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 	if m := reg.Override.MaxBody; m != nil && *m > 0 && r.ContentLength > *m {
 		return nil, reg, refuseMaxBody
 	}
+	if (f.Raw || r.Upgrade) && reg.Queue.OpaqueFull() {
+		// What it could become is not to be had. (CONNECT is rare, and Opaque looks
+		// again.)
+		reg.Queue.Lane(s.loop).Rejected.Add(1)
+		return nil, reg, refuseOpaque
+	}
 	x := s.get()
-	x.client, x.reg, x.peer = c, reg, f.Peer
+	x.client, x.reg, x.peer, x.raw = c, reg, f.Peer, f.Raw
 	x.reqEnded = complete
-	if reg.Space != nil && s.Cache != nil {
+	if reg.Space != nil && s.Cache != nil && !f.Raw {
 		if x, refusal, done := s.consult(x, r, f, path, complete && len(body) == 0); done {
 			return x, reg, refusal
 		}
@@ -167,8 +179,11 @@ func (x *Exchange) encode(r *message.Request, f *Facts, body []byte, complete bo
 		FieldCount: len(r.Fields), Method: channel.MethodOf(r.Method), Version: r.Version,
 		Registration: x.reg.ID, Connection: f.Connection, ContentLength: r.ContentLength,
 	}
-	if f.Scheme == prefix.HTTPS {
+	if f.Scheme.Secure() {
 		h.Flags |= channel.RequestTLS
+	}
+	if f.Raw {
+		h.Flags |= channel.RequestRaw
 	}
 	if r.ExpectContinue {
 		h.Flags |= channel.RequestContinue
@@ -211,6 +226,7 @@ func (s *Stage) get() *Exchange {
 
 func (s *Stage) put(x *Exchange) {
 	s.live--
+	x.notRelayed()
 	frame := x.frame[:0]
 	if cap(frame) > maxKept {
 		frame = nil
@@ -243,6 +259,7 @@ func (s *Stage) Tick() {
 		}
 	}
 	s.hurry(now)
+	s.expireQuiet(now)
 }
 
 func (s *Stage) waits(lane *Lane) {
@@ -252,8 +269,9 @@ func (s *Stage) waits(lane *Lane) {
 	}
 }
 
-// Waiting says whether any request waits in a queue, so that Tick is needed.
-func (s *Stage) Waiting() bool { return len(s.busy) > 0 || s.followers > 0 }
+// Waiting says whether anything waits for time to pass, so that Tick is needed:
+// requests in a queue, or connections with an idle limit.
+func (s *Stage) Waiting() bool { return len(s.busy) > 0 || s.followers > 0 || s.quiet.next != &s.quiet }
 
 // CloseQueue answers all that wait in a queue that ends on this loop.
 func (s *Stage) CloseQueue(q *Queue) {

@@ -35,7 +35,8 @@ func (e *ParseError) Error() string {
 //
 //	scheme "://" host ":" port "/" [ path "/" ]
 //
-// The scheme is http or https, in lower case. The host is "+", "*", a name, an IPv4 address, or an IPv6
+// The scheme is http, https, tcp or tls, in lower case; the last two are for connections that are not HTTP, and
+// their path is "/". A prefix of scheme tcp has no host name, except localhost. The host is "+", "*", a name, an IPv4 address, or an IPv6
 // address in brackets. The port is a decimal number without leading zeros, never left out; 0 asks for a
 // free port (see Prefix.WithPort). The path ends in a slash.
 //
@@ -69,16 +70,11 @@ func parse(s string) (p Prefix, reason string) {
 	if !ok {
 		return p, "has no scheme: it begins with http:// or https://"
 	}
-	switch scheme {
-	case "http":
-		p.Scheme = HTTP
-	case "https":
-		p.Scheme = HTTPS
-	default:
-		if lower := strings.ToLower(scheme); lower == "http" || lower == "https" {
+	if p.Scheme = schemes[scheme]; p.Scheme == 0 {
+		if lower := strings.ToLower(scheme); schemes[lower] != 0 {
 			return p, fmt.Sprintf("has its scheme in upper case: write %q", lower+"://"+rest)
 		}
-		return p, fmt.Sprintf("has the scheme %q: only http and https can be registered", scheme)
+		return p, fmt.Sprintf("has the scheme %q: only http, https, tcp and tls can be registered", scheme)
 	}
 
 	slash := strings.IndexAny(rest, `/\?#`)
@@ -100,8 +96,16 @@ func parse(s string) (p Prefix, reason string) {
 			return p, reason
 		}
 	}
-	p.Path, reason = parsePath(s, rest[slash:])
-	return p, reason
+	if p.Path, reason = parsePath(s, rest[slash:]); reason != "" || !p.Scheme.Raw() {
+		return p, reason
+	}
+	switch {
+	case p.Path != "/":
+		return p, fmt.Sprintf("has a path, and connections of the scheme %s have none: write %q", p.Scheme, s[:len(s)-len(rest)+slash]+"/")
+	case p.Scheme == TCP && p.Kind == Explicit && p.Host != "localhost":
+		return p, fmt.Sprintf("has the host %q, which no client of the scheme tcp would tell: write \"+\", an address, or localhost", p.Host)
+	}
+	return p, ""
 }
 
 // splitAuthority cuts "host:port". The kind is 0 if the host is not a wildcard.
@@ -131,8 +135,8 @@ func splitAuthority(scheme Scheme, authority string) (host string, kind Kind, po
 	}
 	if after == "" || after == ":" {
 		usual := 80
-		if scheme == HTTPS {
-			usual = 443
+		if scheme != HTTP {
+			usual = map[Scheme]int{HTTPS: 443, TCP: 9000, TLS: 9443}[scheme]
 		}
 		return "", 0, 0, fmt.Sprintf("has no port: write %q", fmt.Sprintf("%s://%s:%d/", scheme, host, usual))
 	}

@@ -14,6 +14,8 @@ type Scheme uint8
 const (
 	HTTP Scheme = iota + 1
 	HTTPS
+	TCP // no HTTP: connections as they are
+	TLS // the same within TLS
 )
 
 // String returns the scheme as it is written in a prefix.
@@ -23,9 +25,22 @@ func (s Scheme) String() string {
 		return "http"
 	case HTTPS:
 		return "https"
+	case TCP:
+		return "tcp"
+	case TLS:
+		return "tls"
 	}
 	return fmt.Sprintf("Scheme(%d)", uint8(s))
 }
+
+// Secure says whether the daemon speaks TLS with clients of the scheme.
+func (s Scheme) Secure() bool { return s == HTTPS || s == TLS }
+
+// Raw says whether the daemon leaves the bytes of the scheme alone: a prefix
+// then is all of a port at a host, as there are no paths.
+func (s Scheme) Raw() bool { return s == TCP || s == TLS }
+
+var schemes = map[string]Scheme{"http": HTTP, "https": HTTPS, "tcp": TCP, "tls": TLS}
 
 // A Kind is the host-specifier category, the "bucket", of a prefix. Buckets are
 // searched in the order of these constants, and the search ends in the first

@@ -10,7 +10,7 @@ import (
 // The kinds of failure of Register and Reserve; test for them with errors.Is.
 var (
 	ErrExists         = errors.New("already exists")
-	ErrSchemeConflict = errors.New("the port is in use with the other scheme")
+	ErrSchemeConflict = errors.New("the port is in use with another scheme")
 	ErrNoPort         = errors.New("no port has been chosen for it")
 )
 

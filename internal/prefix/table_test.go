@@ -334,7 +334,7 @@ func TestConflicts(t *testing.T) {
 		t.Errorf("a failure changed the registration: %q, %v", v, ok)
 	}
 	err := m.Register(mustParse(t, "https://+:80/"), "")
-	if want := "register https://+:80/: the port is in use with the other scheme"; err.Error() != want {
+	if want := "register https://+:80/: the port is in use with another scheme"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
 

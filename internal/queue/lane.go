@@ -11,6 +11,10 @@ type Lane[T any] struct {
 
 	// Written by the lane's loop, read by anybody.
 	Requests, Rejected, Cancelled, Expired atomic.Uint64
+	// Connections in opaque mode, since the queue was made, and how many of those
+	// that are relayed there are now.
+	Relayed, HandedOver atomic.Uint64
+	Relaying            atomic.Int64
 
 	_ [64]byte // the lanes of two loops share no cache line
 }

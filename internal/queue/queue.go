@@ -26,12 +26,18 @@ const (
 	MaxLimit     = 65535
 )
 
+// DefaultOpaque is how many connections in opaque mode the requests of a queue
+// may have become, unless its creator says otherwise. Each costs the daemon
+// some kilobytes for as long as client and application like.
+const DefaultOpaque = 65535
+
 // Queue is a request queue. T is what waits in it.
 type Queue[T any] struct {
 	Name    string
 	Private bool   // of one session; cannot be opened by name
 	Owner   uint32 // user
 	Limit   int
+	Opaque  int           // connections in opaque mode that may be relayed at once
 	MaxAge  time.Duration // 0: no bound
 
 	waiting atomic.Int64
@@ -40,7 +46,7 @@ type Queue[T any] struct {
 
 // New makes a queue with a lane for each of loops.
 func New[T any](name string, loops int) *Queue[T] {
-	q := &Queue[T]{Name: name, Limit: DefaultLimit, lanes: make([]Lane[T], loops)}
+	q := &Queue[T]{Name: name, Limit: DefaultLimit, Opaque: DefaultOpaque, lanes: make([]Lane[T], loops)}
 	for i := range q.lanes {
 		q.lanes[i].queue = q
 	}
@@ -53,8 +59,21 @@ func (q *Queue[T]) Lane(loop int) *Lane[T] { return &q.lanes[loop] }
 // Waiting is the number of requests that wait in all lanes.
 func (q *Queue[T]) Waiting() int { return int(q.waiting.Load()) }
 
+// Relayed is the number of connections in opaque mode that go through the
+// daemon now.
+func (q *Queue[T]) Relayed() int {
+	n := int64(0)
+	for i := range q.lanes {
+		n += q.lanes[i].Relaying.Load()
+	}
+	return int(n)
+}
+
+// OpaqueFull says that no more connections may be relayed.
+func (q *Queue[T]) OpaqueFull() bool { return q.Relayed() >= q.Opaque }
+
 // Counters of a queue since it was made.
-type Counters struct{ Requests, Rejected, Cancelled, Expired uint64 }
+type Counters struct{ Requests, Rejected, Cancelled, Expired, Relayed, HandedOver uint64 }
 
 // Counters adds up those of all lanes.
 func (q *Queue[T]) Counters() Counters {
@@ -65,6 +84,8 @@ func (q *Queue[T]) Counters() Counters {
 		c.Rejected += l.Rejected.Load()
 		c.Cancelled += l.Cancelled.Load()
 		c.Expired += l.Expired.Load()
+		c.Relayed += l.Relayed.Load()
+		c.HandedOver += l.HandedOver.Load()
 	}
 	return c
 }

@@ -69,6 +69,31 @@ func appendDescriptors(fds []int, control []byte) []int {
 	return fds
 }
 
+// WriteWithDescriptor sends b on a Unix socket with fd attached to its first
+// byte, as far as the socket takes b. On an error nothing was sent.
+func WriteWithDescriptor(sock int, b []byte, fd int) (int, error) {
+	var control [unix.SizeofCmsghdr + 8]byte
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+	h.Level, h.Type = unix.SOL_SOCKET, unix.SCM_RIGHTS
+	h.SetLen(unix.CmsgLen(4))
+	*(*int32)(unsafe.Pointer(&control[unix.CmsgLen(0)])) = int32(fd)
+	iov := unix.Iovec{Base: &b[0]}
+	iov.SetLen(len(b))
+	msg := unix.Msghdr{Iov: &iov, Iovlen: 1, Control: &control[0]}
+	msg.SetControllen(unix.CmsgSpace(4))
+	for {
+		n, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(sock), uintptr(unsafe.Pointer(&msg)),
+			unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 {
+			return 0, errno
+		}
+		return int(n), nil
+	}
+}
+
 // Peer is who opened a Unix socket, as the kernel vouches for it.
 type Peer struct {
 	UID, GID uint32

@@ -24,6 +24,7 @@ type Conn struct {
 	t   *current
 	c   *net.UnixConn
 	buf []byte // received and not returned yet
+	fds []int  // descriptors that came
 }
 
 // Frame is one frame from the daemon.
@@ -114,12 +115,31 @@ func (c *Conn) TryNext() (Frame, error) {
 			}
 		}
 		chunk := make([]byte, 64<<10)
-		n, err := c.c.Read(chunk)
+		oob := make([]byte, 256)
+		n, on, _, _, err := c.c.ReadMsgUnix(chunk, oob)
 		if err != nil {
 			return Frame{}, err
 		}
+		if msgs, err := unix.ParseSocketControlMessage(oob[:on]); err == nil {
+			for _, m := range msgs {
+				if fds, err := unix.ParseUnixRights(&m); err == nil {
+					c.fds = append(c.fds, fds...)
+				}
+			}
+		}
 		c.buf = append(c.buf[:len(c.buf):len(c.buf)], chunk[:n]...)
 	}
+}
+
+// Descriptor takes the first descriptor that came with frames.
+func (c *Conn) Descriptor() int {
+	c.t.now().Helper()
+	if len(c.fds) == 0 {
+		c.t.Fatalf("no descriptor came")
+	}
+	fd := c.fds[0]
+	c.fds = c.fds[1:]
+	return fd
 }
 
 // Next returns the next frame.

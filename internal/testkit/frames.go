@@ -16,6 +16,7 @@ const (
 	TEXT   = channel.FlagText
 	OPAQUE = channel.FlagOpaque
 	CREDIT = channel.FlagCredit
+	SOCKET = channel.FlagSocket
 )
 
 // JSON makes a frame that carries JSON.
@@ -48,6 +49,12 @@ func TextResponse(stream uint32, flags channel.Flags, status int, head, body str
 // RawOpaque makes the RESPONSE that leaves HTTP without a head.
 func RawOpaque(stream uint32) []byte {
 	return channel.AppendFrame(nil, channel.Response, OPAQUE, stream, 0, channel.AppendResponseFixed(nil, 0, 0))
+}
+
+// NoDescriptor makes the SOCKET by which an application says that it did not
+// get one.
+func NoDescriptor(stream uint32) []byte {
+	return channel.AppendFrame(nil, channel.Socket, 0, stream, channel.SocketRelayed, nil)
 }
 
 // Data makes a DATA frame.

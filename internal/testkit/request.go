@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"strings"
 
@@ -55,7 +56,7 @@ func (r *Request) Text() string {
 	for _, f := range []struct {
 		flag channel.RequestFlags
 		name string
-	}{{channel.RequestTLS, "tls"}, {channel.RequestContinue, "continue"}, {channel.RequestUpgrade, "upgrade"}} {
+	}{{channel.RequestTLS, "tls"}, {channel.RequestContinue, "continue"}, {channel.RequestUpgrade, "upgrade"}, {channel.RequestRaw, "raw"}} {
 		if r.Head.Flags&f.flag != 0 {
 			b.WriteString(" " + f.name)
 		}
@@ -183,6 +184,30 @@ func (r *Request) WantCancel(reason uint16) {
 	r.t.now().Helper()
 	if f := r.Next(); f.Type != channel.Cancel || f.Value != reason {
 		r.t.Fatalf("got %v; want CANCEL %d", f, reason)
+	}
+}
+
+// Socket expects the client's socket, behind these bytes that were read of it.
+func (r *Request) Socket(pending string) net.Conn {
+	r.t.now().Helper()
+	if f := r.Next(); f.Type != channel.Socket || f.Value != channel.SocketPassed || string(f.Payload) != pending {
+		r.t.Fatalf("got %v; want SOCKET 1 with %.200q", f, pending)
+	}
+	f := os.NewFile(uintptr(r.Descriptor()), "client")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// WantRelayed expects that the client's socket stays with the daemon.
+func (r *Request) WantRelayed() {
+	r.t.now().Helper()
+	if f := r.Next(); f.Type != channel.Socket || f.Value != channel.SocketRelayed {
+		r.t.Fatalf("got %v; want SOCKET 0", f)
 	}
 }
 

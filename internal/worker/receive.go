@@ -133,6 +133,10 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 		c.GoAway()
 		return nil
 	case channel.Response, channel.Data, channel.Trailers, channel.File, channel.Window, channel.Cancel:
+	case channel.Socket:
+		if h.Value != channel.SocketRelayed {
+			return errDirection
+		}
 	default:
 		return errDirection
 	}
@@ -156,6 +160,8 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 			return err
 		}
 		return x.WindowUpdate(int(n))
+	case channel.Socket:
+		return x.SocketRefused()
 	case channel.Cancel:
 		if h.Value > 1 || h.Value == 1 && !x.IsOpaque() {
 			return exchange.ErrOrder
@@ -170,10 +176,17 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 	ends := h.Type == channel.Trailers || h.Flags&channel.FlagEnd != 0 && !x.IsOpaque()
 	if err := c.message(x, h, payload); err != nil {
 		var head message.HeadError
-		if !errors.As(err, &head) {
+		var misuse *exchange.Misuse
+		switch {
+		case errors.As(err, &head):
+			c.refuse(x, h, string(head))
+			x.Refused()
+		case errors.As(err, &misuse):
+			c.refuse(x, h, misuse.Why)
+			x.RefusedFor(misuse)
+		default:
 			return err
 		}
-		c.refuse(x, h, head)
 	}
 	if ends {
 		c.ended(h.Stream)
@@ -181,15 +194,14 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 	return nil
 }
 
-// refuse ends a stream whose head or trailers no client may see: the client
-// gets 502, the application is told why, and goes on with all its other streams.
+// refuse ends a stream whose head or trailers no client may see, or that
+// answers what may not be answered: the client gets an error, the application is told why, and goes on with all its other streams.
 // The number is the application's until it ends it, as if the client had left.
-func (c *Channel) refuse(x *exchange.Exchange, h channel.Header, err message.HeadError) {
+func (c *Channel) refuse(x *exchange.Exchange, h channel.Header, why string) {
 	s := &c.streams[h.Stream]
 	s.x, s.state, s.opaque = nil, cancelled, h.Flags&channel.FlagOpaque != 0
-	c.out = channel.AppendFrame(c.out, channel.Cancel, 0, h.Stream, channel.CancelRefused, []byte(err))
+	c.out = channel.AppendFrame(c.out, channel.Cancel, 0, h.Stream, channel.CancelRefused, []byte(why))
 	c.wrote()
-	x.Refused()
 }
 
 // message passes a part of a response on.
@@ -235,7 +247,7 @@ func (c *Channel) ignore(h channel.Header, payload []byte) error {
 		sys.Close(fd)
 	case channel.Response:
 		s.opaque = s.opaque || h.Flags&channel.FlagOpaque != 0
-	case channel.Window:
+	case channel.Window, channel.Socket:
 		return nil
 	case channel.Cancel, channel.Trailers:
 		c.ended(h.Stream)
@@ -255,11 +267,12 @@ func (c *Channel) response(x *exchange.Exchange, h channel.Header, payload []byt
 	r := &c.Stage.Response
 	end := h.Flags&channel.FlagEnd != 0
 	opaque := h.Flags&channel.FlagOpaque != 0
+	ask := h.Flags&channel.FlagSocket != 0
 	if opaque && end {
 		return exchange.ErrOrder
 	}
 	if opaque && h.Value == 0 && len(head) == 0 && fields == 0 {
-		return x.Opaque(nil, body)
+		return x.Opaque(nil, body, ask)
 	}
 	if h.Flags&channel.FlagText != 0 {
 		if fields != 0 {
@@ -278,7 +291,7 @@ func (c *Channel) response(x *exchange.Exchange, h channel.Header, payload []byt
 	if r.Status != 101 && r.Status/100 != 2 {
 		return errStatus
 	}
-	return x.Opaque(r, body)
+	return x.Opaque(r, body, ask)
 }
 
 func (c *Channel) file(x *exchange.Exchange, h channel.Header, payload []byte) error {

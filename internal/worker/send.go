@@ -237,6 +237,55 @@ func (c *Channel) Lend(n int) int {
 // Return implements exchange.Worker.
 func (c *Channel) Return(n int) { c.budget += n }
 
+// Socket implements exchange.Worker. The frame leaves at once, behind all that
+// waits, or not at all: so no descriptor is ever kept for an application that
+// does not read, and what the kernel refuses to pass is not lost.
+func (c *Channel) Socket(x *exchange.Exchange, fd int, pending []byte) bool {
+	if len(pending) > maxPending {
+		return false
+	}
+	for c.outAt < len(c.out) {
+		n, err := sys.Write(c.fd, c.out[c.outAt:], false)
+		if err != nil {
+			return false // the end of the turn finds out why
+		}
+		c.outAt += n
+	}
+	c.out, c.outAt = c.out[:0], 0
+	if c.held {
+		c.wrote() // flush resumes what was held up
+	}
+	frame := channel.AppendFrame(nil, channel.Socket, 0, x.Stream, channel.SocketPassed, pending)
+	n, err := sys.WriteWithDescriptor(c.fd, frame, fd)
+	if err != nil {
+		return false
+	}
+	if n < len(frame) {
+		c.out = append(c.out, frame[n:]...)
+		c.wrote()
+	}
+	return true
+}
+
+// maxPending is how much may have been read of a socket that is handed over:
+// what one read of ours takes, and what a client sends ahead of an answer.
+const maxPending = 128 << 10
+
+// NoSocket implements exchange.Worker.
+func (c *Channel) NoSocket(x *exchange.Exchange) {
+	c.out = channel.AppendFrame(c.out, channel.Socket, 0, x.Stream, channel.SocketRelayed, nil)
+	c.wrote()
+}
+
+// GoAwaySoon tells the application that the daemon is going to end: what it
+// has of connections in opaque mode should come to one.
+func (c *Channel) GoAwaySoon() {
+	if !c.leaving && !c.dead {
+		c.out = channel.AppendFrame(c.out, channel.GoAway, 0, 0, channel.GoAwaySoon, nil)
+		c.wrote()
+	}
+}
+
 // GoAway tells the application that no new requests will come.
 func (c *Channel) GoAway() {
 	if c.leaving || c.dead {

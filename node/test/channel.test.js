@@ -229,7 +229,8 @@ test('what this side sends has the recorded bytes', async (t) => {
   for (const v of vectors.frames) {
     const w = v.frame;
     if (!(w.type in send)) continue;
-    if (w.type === 'CANCEL' && w.value > 1) continue; // only the daemon says that
+    if (w.type === 'CANCEL' && w.value > 1 || w.type === 'GOAWAY' && w.value > 0) continue; // only the daemon says that
+    if (w.flags.includes('SOCKET')) continue; // this side cannot receive descriptors
     if (w.type === 'RESPONSE' && w.flags.includes('OPAQUE') && !('text' in w) && w.value !== 0) continue; // this side uses text there
     if (w.type === 'RESPONSE' && w.flags.includes('OPAQUE') && w.flags.includes('CREDIT')) continue;
     if (text(w.body || '').length > 65536) continue; // longer bodies are cut into pieces

@@ -190,7 +190,7 @@ func exampleState() *control.State {
 	return &control.State{
 		Queues: []control.Queue{
 			{
-				Name: "shop", Owner: "alice", OwnerUID: 1000, State: control.Active, Length: 3, Limit: 1000, MaxAgeMS: 120000,
+				Name: "shop", Owner: "alice", OwnerUID: 1000, State: control.Active, Length: 3, Limit: 1000, MaxAgeMS: 120000, Relaying: 2, OpaqueLimit: 65535,
 				Prefixes: []string{"http://+:8080/shop/", "http://+:8080/cart/"},
 				Workers: []control.Worker{
 					{PID: 4711, User: "alice", UID: 1000, Program: "shop", Inflight: 16, Session: 1},
@@ -199,7 +199,7 @@ func exampleState() *control.State {
 				Counters: control.Counters{Requests: 98765, Rejected: 4, Cancelled: 3, OldestMS: 250, Expired: 1},
 			},
 			{
-				Name: "private:3", Owner: "bob", OwnerUID: 1001, State: control.Active, Limit: 1000, MaxAgeMS: 120000, Private: true,
+				Name: "private:3", Owner: "bob", OwnerUID: 1001, State: control.Active, Limit: 1000, MaxAgeMS: 120000, OpaqueLimit: 65535, Private: true,
 				Prefixes: []string{"http://+:8080/blog/"},
 				Workers:  []control.Worker{{PID: 4800, User: "bob", UID: 1001, Session: 3}},
 				Counters: control.Counters{Requests: 12},

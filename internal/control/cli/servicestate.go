@@ -163,6 +163,8 @@ func (s *snapshot) queue(level int, q *control.Queue) {
 	s.line(level+1, "Requests rejected: %d", q.Counters.Rejected)
 	s.line(level+1, "Requests cancelled: %d", q.Counters.Cancelled)
 	s.line(level+1, "Requests expired: %d", q.Counters.Expired)
+	s.line(level+1, "Connections relayed: %d (now %d, at most %d)", q.Counters.Relayed, q.Relaying, q.OpaqueLimit)
+	s.line(level+1, "Connections handed over: %d", q.Counters.HandedOver)
 	s.line(level+1, "Number of active processes attached: %d", len(q.Workers))
 	s.line(level+1, "Processes:")
 	for _, w := range q.Workers {

@@ -88,7 +88,7 @@ func TestURLACLFaults(t *testing.T) {
 		{"add urlacl", `{"url":"http://+:8080/APP/",` + alice + `}`, channel.AlreadyExists,
 			"http://+:8080/APP/ is reserved already: change it with httpsys update urlacl"},
 		{"add urlacl", `{"url":"https://*:8080/",` + alice + `}`, channel.InvalidParameter,
-			"https://*:8080/ cannot be reserved: port 8080 is used with the other scheme"},
+			"https://*:8080/ cannot be reserved: port 8080 is used with another scheme"},
 		{"add urlacl", `{` + alice + `}`, channel.InvalidParameter, "url is missing"},
 		{"add urlacl", `{"url":"http://+:80",` + alice + `}`, channel.InvalidParameter,
 			`prefix "http://+:80" does not end in a slash: write "http://+:80/"`},
@@ -307,7 +307,7 @@ func TestServiceState(t *testing.T) {
 	m.must(root, "add timeout", `{"name":"minsendrate","value":0}`)
 	m.state = &control.State{Queues: []control.Queue{{Name: "q"}}}
 	want := `{"queues":[{"name":"q","owner":"","state":"","length":0,"limit":0,"prefixes":[],"workers":[],` +
-		`"counters":{"requests":0,"rejected":0,"cancelled":0,"oldest_ms":0,"expired":0},"owner_uid":0,"private":false,"max_age_ms":0}],` +
+		`"counters":{"requests":0,"rejected":0,"cancelled":0,"oldest_ms":0,"expired":0,"relayed":0,"handed_over":0},"owner_uid":0,"private":false,"max_age_ms":0,"relaying":0,"opaque_limit":0}],` +
 		`"ports":[],"listeners":[],"sessions":[],"daemon":{"version":"","pid":0,"uptime_ms":0,"loops":0},` +
 		`"http2":{"connections":0,"streams":0,"client_resets":0,"server_resets":0,"hidden_requests":0,"ended":{}},` +
 		`"timeouts":{"drainentitybodytimeout":120,"entitybodytimeout":120,"headerwaittimeout":120,` +

@@ -184,7 +184,7 @@ func reserveError(p prefix.Prefix, err error) *channel.Error {
 	case errors.Is(err, prefix.ErrExists):
 		return errorf(channel.AlreadyExists, "%s is reserved already: change it with httpsys update urlacl", p)
 	case errors.Is(err, prefix.ErrSchemeConflict):
-		return errorf(channel.InvalidParameter, "%s cannot be reserved: port %d is used with the other scheme", p, p.Port)
+		return errorf(channel.InvalidParameter, "%s cannot be reserved: port %d is used with another scheme", p, p.Port)
 	default:
 		return errorf(channel.Internal, "%s", err)
 	}

@@ -54,12 +54,14 @@ const (
 
 	Connection    Type = 0x19
 	Disconnection Type = 0x1A
+	Socket        Type = 0x1B
 )
 
 var typeNames = map[Type]string{
 	Hello: "HELLO", Welcome: "WELCOME", Call: "CALL", Reply: "REPLY", Request: "REQUEST", Response: "RESPONSE",
 	Data: "DATA", Trailers: "TRAILERS", File: "FILE", Window: "WINDOW", Cancel: "CANCEL", Credit: "CREDIT", GoAway: "GOAWAY",
 	Connection: "CONNECTION", Disconnection: "DISCONNECTION",
+	Socket: "SOCKET",
 }
 
 func (t Type) String() string {
@@ -78,6 +80,7 @@ const (
 	FlagText   Flags = 0x02
 	FlagOpaque Flags = 0x04
 	FlagMore   Flags = 0x08
+	FlagSocket Flags = 0x10
 	FlagCredit Flags = 0x80
 )
 
@@ -105,14 +108,15 @@ var shapes = [256]shape{
 	Call:     {stream: notZero, min: 2, max: MaxPayload},
 	Reply:    {stream: anyStream, min: 1, max: MaxPayload, flags: FlagMore},
 	Request:  {stream: notZero, min: RequestFixed, max: MaxPayload, flags: FlagEnd},
-	Response: {stream: notZero, min: ResponseFixed, max: MaxPayload, value: 999, flags: FlagEnd | FlagText | FlagOpaque | FlagCredit},
+	Response: {stream: notZero, min: ResponseFixed, max: MaxPayload, value: 999, flags: FlagEnd | FlagText | FlagOpaque | FlagSocket | FlagCredit},
 	Data:     {stream: notZero, max: MaxPayload, flags: FlagEnd | FlagCredit},
 	Trailers: {stream: notZero, min: TrailersFixed, max: MaxPayload, flags: FlagCredit},
 	File:     {stream: notZero, min: FilePayload, max: FilePayload, flags: FlagEnd | FlagCredit},
 	Window:   {stream: notZero, min: 4, max: 4},
 	Cancel:   {stream: notZero, max: maxReason, value: CancelRefused, flags: FlagCredit},
 	Credit:   {stream: zero, min: 4, max: 4},
-	GoAway:   {stream: zero},
+	GoAway:   {stream: zero, value: GoAwaySoon},
+	Socket:   {stream: notZero, value: SocketPassed, max: MaxPayload},
 
 	Connection:    {stream: zero, min: ConnectionFixed, max: MaxPayload},
 	Disconnection: {stream: zero, min: DisconnectionSize, max: DisconnectionSize},
@@ -124,6 +128,16 @@ const (
 	CancelHalfClosed = 2 // the client closed its sending side; an answer may still be delivered
 	CancelBody       = 3 // the request body is broken or too late
 	CancelRefused    = 4 // the response's head or trailers were refused; the payload says why
+)
+
+// GoAwaySoon is the value of a GOAWAY that only announces the daemon's end;
+// section 7.
+const GoAwaySoon = 1
+
+// Values of a SOCKET; section 9.
+const (
+	SocketRelayed = 0 // there is no descriptor: bytes go through the daemon
+	SocketPassed  = 1 // the client's socket comes with the frame
 )
 
 // maxReason is how long the text of a CancelRefused may be.
@@ -166,7 +180,7 @@ func ParseHeader(b []byte) (Header, error) {
 		return h, ErrTooLong
 	case shape.stream == noType:
 		return h, ErrType
-	case h.Flags&^shape.flags != 0:
+	case h.Flags&^shape.flags != 0, h.Flags&(FlagSocket|FlagOpaque) == FlagSocket:
 		return h, ErrFlags
 	case shape.stream == zero && h.Stream != 0, shape.stream == notZero && h.Stream == 0:
 		return h, ErrStream
@@ -175,7 +189,8 @@ func ParseHeader(b []byte) (Header, error) {
 	case h.Type == Response && h.Value < 100 && (h.Value != 0 || h.Flags&(FlagText|FlagOpaque) == 0):
 		// No status: it is in the text, or nothing is sent before opaque bytes.
 		return h, ErrValue
-	case h.Length < shape.min || h.Length > shape.max, h.Type == Cancel && h.Length > 0 && h.Value != CancelRefused:
+	case h.Length < shape.min || h.Length > shape.max, h.Type == Cancel && h.Length > 0 && h.Value != CancelRefused,
+		h.Type == Socket && h.Value == SocketRelayed && h.Length > 0:
 		return h, ErrPayload
 	}
 	return h, nil

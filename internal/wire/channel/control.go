@@ -87,6 +87,9 @@ type RegisterParams struct {
 	Timeouts *Timeouts `json:"timeouts,omitempty"`
 	// Certificate is for an https prefix where no administrator has bound one.
 	Certificate *Certificate `json:"certificate,omitempty"`
+	// OpaqueLimit is how many connections in opaque mode may be relayed at once;
+	// 0: the daemon's default. Set by the creator of the queue.
+	OpaqueLimit int `json:"opaque_limit,omitempty"`
 }
 
 // Certificate is a program's own (docs/channel.md section 3.2).
@@ -106,6 +109,7 @@ type Timeouts struct {
 	HeaderWaitMS      *int64 `json:"header_wait_ms,omitempty"`
 	MinSendRate       *int64 `json:"min_send_rate,omitempty"` // bytes per second
 	MaxBody           *int64 `json:"max_body,omitempty"`      // bytes
+	OpaqueIdleMS      *int64 `json:"opaque_idle_ms,omitempty"`
 }
 
 // RegisterResult answers "register".

@@ -43,6 +43,7 @@ const (
 	RequestTLS      RequestFlags = 1
 	RequestContinue RequestFlags = 2
 	RequestUpgrade  RequestFlags = 4
+	RequestRaw      RequestFlags = 8
 )
 
 // RequestHead is the fixed part and the text block of a REQUEST.

@@ -170,11 +170,11 @@ var (
 	flagNames = []struct {
 		name string
 		flag Flags
-	}{{"END", FlagEnd}, {"TEXT", FlagText}, {"OPAQUE", FlagOpaque}, {"MORE", FlagMore}, {"CREDIT", FlagCredit}}
+	}{{"END", FlagEnd}, {"TEXT", FlagText}, {"OPAQUE", FlagOpaque}, {"MORE", FlagMore}, {"SOCKET", FlagSocket}, {"CREDIT", FlagCredit}}
 	requestFlagNames = []struct {
 		name string
 		flag RequestFlags
-	}{{"TLS", RequestTLS}, {"CONTINUE", RequestContinue}, {"UPGRADE", RequestUpgrade}}
+	}{{"TLS", RequestTLS}, {"CONTINUE", RequestContinue}, {"UPGRADE", RequestUpgrade}, {"RAW", RequestRaw}}
 	connectionFlagNames = []struct {
 		name string
 		flag ConnectionFlags
@@ -271,7 +271,7 @@ func decode(b []byte) (d description, rest []byte, err error) {
 			d.Fields, err = fields(f)
 			return d, rest, err
 		}
-	case Data, Cancel:
+	case Data, Cancel, Socket:
 		d.Body = octets(payload)
 	case Trailers:
 		f, err := ParseTrailers(payload)

@@ -105,8 +105,14 @@ class Loop {
         if (start !== end) throw new ProtocolError('payload', 'GOAWAY with a payload');
         // The answer to ours: no request comes any more, and what we had to say
         // was said. Unasked, it announces that the daemon shuts down: it closes
-        // the connection when it has our last answer.
-        if (this.leaving) this.socket.end();
+        // the connection when it has our last answer. Value 1 announces only that
+        // it will do so soon.
+        if (this.leaving && value === 0) this.socket.end();
+        return true;
+      case Type.SOCKET:
+        // Nothing here asks for a client's socket: Node cannot receive descriptors.
+        if (value !== 0) throw new ProtocolError('value', 'SOCKET with a descriptor that nobody asked for');
+        if (start !== end) throw new ProtocolError('payload', 'SOCKET with bytes and without a descriptor');
         return true;
       case Type.CONNECTION: {
         if (!this.ready) break;
