@@ -5,7 +5,7 @@ export GOFLAGS ?= -buildvcs=false
 FUZZTIME ?= 60s
 BENCHFLAGS ?=
 
-.PHONY: all demo test lint fuzz bench tools clean FORCE
+.PHONY: all npm demo test lint fuzz bench tools clean FORCE
 
 all: bin/httpsys
 
@@ -15,10 +15,14 @@ bin/httpsys: FORCE
 
 FORCE:
 
-# The main job, on embedded defaults: one daemon, three programs, one port.
+# The main job, on embedded defaults: one daemon, programs in Go and Node.js, one port.
 demo: bin/httpsys
 	@for p in foo bar pull demo; do $(GO) build -o bin/$$p ./examples/$$p || exit 1; done
-	@exec ./bin/demo ./bin
+	@exec ./bin/demo ./bin .
+
+# The npm packages, in bin/npm: httpsys, and the daemon for this platform.
+npm:
+	@./scripts/npm
 
 # All tests. Installs what they need, and says so.
 test: tools lint

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -25,5 +26,14 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	if o.WhileStdin {
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		defer end()
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			end()
+		}()
+	}
 	return daemon.Run(ctx, daemon.Options{Socket: o.Socket, Data: o.Data, Out: os.Stdout, Log: os.Stderr})
 }

@@ -2,7 +2,8 @@
 // programs that share one port of it, asks each of them once, and then shows
 // the requests that come until Ctrl-C. It is what `make demo` runs.
 //
-// It needs the folder with the built programs as its argument.
+// It needs the folder with the built programs as its argument, and the root of the
+// source tree for the program in Node.js.
 package main
 
 import (
@@ -29,18 +30,18 @@ import (
 const startTime = 20 * time.Second
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: demo FOLDER-WITH-PROGRAMS")
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: demo FOLDER-WITH-PROGRAMS SOURCE-TREE")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1]); err != nil {
+	if err := run(ctx, os.Args[1], os.Args[2]); err != nil {
 		log.Fatal("demo: ", err)
 	}
 }
 
-func run(ctx context.Context, bin string) error {
+func run(ctx context.Context, bin, tree string) error {
 	dir, err := os.MkdirTemp("", "httpsys-demo-")
 	if err != nil {
 		return err
@@ -89,7 +90,23 @@ func run(ctx context.Context, bin string) error {
 		}
 		urls = append(urls, url)
 	}
-	fmt.Println("\nThree programs share one port, and one has HTTPS and HTTP/2 without a key of its own. Try:")
+	programsText := "Three programs in Go"
+	if express, err := expressProgram(ctx, &programs, tree); err != nil {
+		fmt.Printf("The program in Node.js is left out: %v\n", err)
+	} else {
+		express.Env = append(os.Environ(), "HTTPSYS_SOCKET="+socket, "PORT="+port, "HTTPS_PORT="+securePort)
+		if err := programs.start("express", express, ""); err != nil {
+			return err
+		}
+		for _, url := range []string{base, secure} {
+			if err := ask(ctx, client, url); err != nil {
+				return err
+			}
+			urls = append(urls, url)
+		}
+		programsText += ", and one in Express that knows nothing of it,"
+	}
+	fmt.Printf("\n%s share one port, with HTTPS and HTTP/2 for those who have no key. Try:\n", programsText)
 	for _, u := range urls {
 		if strings.HasPrefix(u, "https") {
 			u = "curl --cacert " + authority + " " + u
@@ -101,6 +118,29 @@ func run(ctx context.Context, bin string) error {
 	<-ctx.Done()
 	fmt.Println("\nThe demo ends.")
 	return nil
+}
+
+// expressProgram prepares the program in Node.js: it is not changed for httpsys,
+// and what it needs comes from npm, as npm has it for anybody.
+func expressProgram(ctx context.Context, programs *group, tree string) (*exec.Cmd, error) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return nil, err
+	}
+	if tree, err = filepath.Abs(tree); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(tree, "examples", "node", "express")
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "express")); err != nil {
+		fmt.Println("Installing Express …")
+		npm := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+		npm.Dir = dir
+		if out, err := npm.CombinedOutput(); err != nil {
+			line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+			return nil, fmt.Errorf("npm ci: %w: %s", err, line)
+		}
+	}
+	return programs.command(node, "--require", filepath.Join(tree, "node", "register.js"), filepath.Join(dir, "app.js")), nil
 }
 
 // freePort finds a port that several programs can share, and that is not taken

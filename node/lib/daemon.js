@@ -93,9 +93,11 @@ async function startPrivate(program) {
   const socketPath = path.join(dir, 'httpsys.sock');
   if (await reachable(socketPath) === null) return socketPath;
 
-  const child = childProcess.spawn(program, ['serve', '--socket', socketPath, '--data', path.join(dir, 'data')], {
-    stdio: ['ignore', 'pipe', 'pipe'], env: process.env,
+  // The daemon ends when its standard input does: also if this process is killed.
+  const child = childProcess.spawn(program, ['serve', '--while-stdin', '--socket', socketPath, '--data', path.join(dir, 'data')], {
+    stdio: ['pipe', 'pipe', 'pipe'], env: process.env,
   });
+  child.stdin.on('error', () => {}); // it has ended already
   let output = '';
   const stop = () => {
     child.kill('SIGTERM');
@@ -122,6 +124,7 @@ async function startPrivate(program) {
     });
   });
   child.unref();
+  child.stdin.unref();
   child.stdout.unref();
   child.stderr.unref();
   return socketPath;

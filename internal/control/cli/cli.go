@@ -49,6 +49,8 @@ type Program struct {
 type ServeOptions struct {
 	Socket string // path of the daemon's socket
 	Data   string // folder of what survives a restart
+	// WhileStdin: the daemon also ends when standard input does.
+	WhileStdin bool
 }
 
 // Run executes the command line args, without the name of the program.
@@ -254,6 +256,7 @@ func newCommand(p *Program, spec *command, socket *string) *cobra.Command {
 
 func newServe(p *Program, socket *string) *cobra.Command {
 	var data string
+	var whileStdin bool
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon in the foreground",
@@ -266,10 +269,11 @@ func newServe(p *Program, socket *string) *cobra.Command {
 			if *socket == "" {
 				*socket = control.DefaultSocket()
 			}
-			return p.Serve(c.Context(), ServeOptions{Socket: *socket, Data: data})
+			return p.Serve(c.Context(), ServeOptions{Socket: *socket, Data: data, WhileStdin: whileStdin})
 		},
 	}
 	c.Flags().StringVar(&data, "data", "", "folder of what survives a restart (default: a place that depends on the user)")
+	c.Flags().BoolVar(&whileStdin, "while-stdin", false, "end when standard input ends: for a program that starts a daemon for itself")
 	return c
 }
 
