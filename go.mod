@@ -3,7 +3,9 @@ module github.com/httpsys/httpsys
 go 1.26.0
 
 require (
+	github.com/andybalholm/brotli v1.3.0
 	github.com/caddyserver/certmagic v0.25.6
+	github.com/klauspost/compress v1.20.4
 	github.com/mholt/acmez/v3 v3.1.7
 	go.uber.org/zap v1.28.0
 	golang.org/x/crypto v0.58.0

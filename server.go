@@ -50,6 +50,11 @@ type Server struct {
 	OpaqueLimit int
 	// Timeouts and limits of the daemon for requests to these prefixes.
 	Timeouts Timeouts
+	// Compress lets the daemon compress responses to these prefixes for clients
+	// that take it, where that is worth it and safe: see docs/compression.md.
+	// Compress and DoNotCompress, the functions, decide for one response.
+	// Of processes that share a prefix, the first to register decides.
+	Compress bool
 
 	// Certificates, each with its chain and its key, are shown to the clients of
 	// https prefixes where no administrator has bound one (httpsys add sslcert). Most

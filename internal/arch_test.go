@@ -32,6 +32,7 @@ var bans = []struct {
 	{"h1", pure},
 	{"internal/prefix", pure},
 	{"internal/queue", pure},
+	{"internal/compress", pure},
 	{"internal/exchange", map[string]string{
 		"net":                       "an exchange is told, it does not read",
 		"os":                        "an exchange is told, it does not read",
@@ -108,7 +109,7 @@ func TestImports(t *testing.T) {
 
 // No clock is read where time is an argument.
 func TestClocks(t *testing.T) {
-	for _, folder := range []string{"h1", "internal/wire", "internal/prefix", "internal/queue", "internal/exchange"} {
+	for _, folder := range []string{"h1", "internal/wire", "internal/prefix", "internal/queue", "internal/compress", "internal/exchange"} {
 		for file := range importsBelow(t, filepath.Join("..", folder), true) {
 			text, err := os.ReadFile(file)
 			if err != nil {

@@ -23,6 +23,12 @@ import (
 // returns the program's URL.
 func served(t *testing.T, h http.Handler) string {
 	t.Helper()
+	return servedBy(t, &httpsys.Server{Handler: h})
+}
+
+// servedBy is served with settings.
+func servedBy(t *testing.T, srv *httpsys.Server) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "httpsys")
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +40,7 @@ func served(t *testing.T, h http.Handler) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Shutdown)
-	srv := &httpsys.Server{Prefixes: []string{"http://localhost:0/"}, Handler: h, Socket: socket}
+	srv.Prefixes, srv.Socket = []string{"http://localhost:0/"}, socket
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(t.Context()) }()
 	t.Cleanup(func() { srv.Close(); <-done })

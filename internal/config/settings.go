@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,9 @@ type Limits struct {
 	MaxFields       int // number of header fields
 
 	HTTP2 HTTP2Limits
+
+	Compression     int   // of responses: 0 never, 1 where it is asked for, 2 always
+	CompressMinSize int64 // bytes of a response below which it is left alone
 
 	IPListen []netip.Addr // addresses to listen on; none: all of the machine
 }
@@ -90,7 +94,7 @@ var Settings = append([]Setting{
 		Min:  8, Max: 4096, Default: 256,
 		field: func(l *Limits, n int64) { l.MaxFields = int(n) },
 	},
-}, http2Settings()...)
+}, slices.Concat(http2Settings(), compressSettings())...)
 
 func seconds(name, label, help string, field func(*Limits) *time.Duration) Setting {
 	return Setting{

@@ -31,6 +31,7 @@ func TestDefaultLimits(t *testing.T) {
 			EmptyFramesPerMinute: 200, UnknownsPerMinute: 400, TinyWindowsPerMinute: 2000, LateFramesPerMinute: 40_000,
 			SlowStreamsPerMinute: 10,
 		},
+		Compression: 1, CompressMinSize: 1024,
 	}
 	if d := cmp.Diff(want, DefaultLimits(), compareAddr); d != "" {
 		t.Errorf("DefaultLimits (-want +got):\n%s", d)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/conn"
-	"github.com/httpsys/httpsys/internal/sys"
 )
 
 // What the cache has if nobody set anything else: an eighth of the memory, but
@@ -32,7 +31,5 @@ func (d *Daemon) useCache(u *unit) {
 	s.Cache = d.cache
 	s.Unix = u.loop.Unix
 	s.Post = func(f func()) { u.loop.Do(f) }
-	s.ReadFile = sys.ReadFile
-	s.CloseFile = func(fd int) { sys.Close(fd) }
 	s.Server = []byte(conn.ServerName)
 }

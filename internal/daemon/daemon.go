@@ -18,12 +18,14 @@ import (
 	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/certs"
 	"github.com/httpsys/httpsys/internal/certs/acme"
+	"github.com/httpsys/httpsys/internal/compress"
 	"github.com/httpsys/httpsys/internal/config"
 	"github.com/httpsys/httpsys/internal/conn"
 	"github.com/httpsys/httpsys/internal/control/server"
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/loop"
 	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/sys"
 	"github.com/httpsys/httpsys/internal/tlsio"
 	"github.com/httpsys/httpsys/internal/worker"
 )
@@ -98,6 +100,23 @@ func (u *unit) Expire() {
 		u.loop.SetTimer(&u.timer, u, tickPeriod)
 	}
 }
+
+// schedule sees to it that the stage goes on with what it has put off.
+func (u *unit) schedule(next bool) {
+	if next {
+		u.loop.Again(workNext{u.stage})
+	} else {
+		u.loop.AtTurnEnd(workNow{u.stage})
+	}
+}
+
+type (
+	workNow  struct{ *exchange.Stage }
+	workNext struct{ *exchange.Stage }
+)
+
+func (w workNow) TurnEnd()  { w.Work(false) }
+func (w workNext) TurnEnd() { w.Work(true) }
 
 func (u *unit) wake() {
 	if !u.timer.Running() {
@@ -200,6 +219,9 @@ func (d *Daemon) newUnit(i int) (*unit, error) {
 	u := &unit{loop: l}
 	u.stage = exchange.NewStage(i, &d.table, l.Now)
 	u.stage.OnWait = u.wake
+	u.stage.Schedule = u.schedule
+	u.stage.ReadFile = sys.ReadFile
+	u.stage.CloseFile = func(fd int) { sys.Close(fd) }
 	d.useCache(u)
 	u.conns = conn.NewServer(l, u.stage, d.opt.Loops)
 	u.conns.TLS = d.tls
@@ -224,7 +246,10 @@ func (d *Daemon) Reservations() server.Reservations { return &d.table }
 // SetLimits implements server.Engine.
 func (d *Daemon) SetLimits(l config.Limits) {
 	for _, u := range d.units {
-		u.loop.Do(func() { u.conns.SetLimits(l) })
+		u.loop.Do(func() {
+			u.conns.SetLimits(l)
+			u.stage.Compress = compress.Settings{Policy: compress.Policy(l.Compression), MinSize: l.CompressMinSize}
+		})
 	}
 	d.ports.SetListen(l.IPListen)
 	d.maxAge.Store(int64(l.RequestQueue))

@@ -83,7 +83,7 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 		d.dropQueueIfUnused(q)
 		return nil, &channel.Error{Code: channel.Limit, Message: fmt.Sprintf("this session has taken requests from %d queues already", maxQueues)}
 	}
-	reg, cerr := d.bind(s, pre, q, override)
+	reg, cerr := d.bind(pre, q, override, p.Compress)
 	if cerr != nil {
 		d.dropQueueIfUnused(q)
 		return nil, cerr
@@ -102,7 +102,7 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 
 // bind registers a prefix for a queue, or shares the registration that the
 // queue has.
-func (d *Daemon) bind(s *session, pre prefix.Prefix, q *queueState, o exchange.Override) (*registration, *channel.Error) {
+func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, compress bool) (*registration, *channel.Error) {
 	if have, ok := d.table.Registration(pre); ok {
 		reg := d.regs[have.ID]
 		if reg.queue == q {
@@ -120,7 +120,7 @@ func (d *Daemon) bind(s *session, pre prefix.Prefix, q *queueState, o exchange.O
 	}
 	d.nextID++
 	reg := &registration{
-		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o},
+		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o, Compress: compress},
 		queue:        q,
 	}
 	reg.Space = &cache.Space{ID: reg.ID, URL: reg.URL, Queue: q.name, HTTPS: pre.Scheme == prefix.HTTPS}

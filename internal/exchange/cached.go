@@ -22,9 +22,6 @@ type caching struct {
 	Unix func() int64
 	// Post runs a function on the stage's loop, from any goroutine.
 	Post func(f func())
-	// ReadFile and CloseFile are for pieces of files that are stored.
-	ReadFile  func(fd int, b []byte, offset int64) (int, error)
-	CloseFile func(fd int)
 	// Server is the value of Server where an application has none.
 	Server []byte
 

@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 
+	"github.com/httpsys/httpsys/internal/compress"
 	"github.com/httpsys/httpsys/internal/queue"
 	"github.com/httpsys/httpsys/internal/wire/channel"
 	"github.com/httpsys/httpsys/internal/wire/message"
@@ -22,6 +23,9 @@ type Exchange struct {
 	// frame is the request as the worker got it, REQUEST and then DATA. It is
 	// kept until the worker is known to have begun, so that another can get it.
 	frame []byte
+
+	ask    compress.Ask // what the request says about compression
+	packer *packer      // that is between client and us; nil: none
 
 	Stream uint32 // number at the worker's channel
 
@@ -121,6 +125,9 @@ func (x *Exchange) Room() int {
 // RequestBody passes on at most Room bytes. end may come without bytes at any
 // time after the exchange was assigned.
 func (x *Exchange) RequestBody(b []byte, end bool) {
+	if x.worker == nil { // it has said its last word, and only the client does not know yet
+		return
+	}
 	if x.quiet != nil {
 		x.quiet.last = x.stage.now()
 	}
@@ -148,11 +155,14 @@ func (x *Exchange) keep(b []byte, end bool) {
 	x.frame = channel.AppendFrame(x.frame, channel.Data, flags, 0, 0, b)
 }
 
-// Assigned says whether a worker has the request.
-func (x *Exchange) Assigned() bool { return x.worker != nil }
+// Assigned says whether a worker has the request, or has answered it.
+func (x *Exchange) Assigned() bool { return x.worker != nil || x.packer != nil }
 
 // RequestTrailers ends the request body.
 func (x *Exchange) RequestTrailers(fields []message.Field) {
+	if x.worker == nil {
+		return
+	}
 	x.reqEnded, x.lost = true, true
 	x.worker.Trailers(x, fields)
 }
@@ -184,6 +194,9 @@ func (x *Exchange) ClientGone() {
 		return
 	}
 	x.client = nil
+	if x.packer != nil {
+		x.packer.drop()
+	}
 	lane := x.reg.Queue.Lane(x.stage.loop)
 	lane.Cancelled.Add(1)
 	if x.entry.Waiting() {
@@ -202,7 +215,7 @@ func (x *Exchange) ClientGone() {
 // exchange is over: a request that nobody has taken is dropped, since clients
 // that leave look the same.
 func (x *Exchange) ClientHalfClosed() bool {
-	if x.role == reads {
+	if x.role == reads || x.worker == nil && x.packer != nil {
 		return true
 	}
 	if x.worker == nil {
@@ -214,15 +227,24 @@ func (x *Exchange) ClientHalfClosed() bool {
 	return true
 }
 
-// Sent tells that the client has taken n bytes of the response body, and
-// whether it has taken all there was: then it is fast, and gets a wider window
-// as far as the worker's budget goes.
+// Sent tells that the client has taken n bytes of what it was given of the
+// response body, and whether it has taken all there was: then it is fast, and
+// gets a wider window as far as the worker's budget goes.
 func (x *Exchange) Sent(n int, all bool) {
 	if x.role == reads {
 		x.grant += n
 		x.pump()
 		return
 	}
+	if x.packer != nil {
+		x.packer.taken(n, all)
+		return
+	}
+	x.returned(n, all)
+}
+
+// returned tells that n bytes as the worker sent them need no room any more.
+func (x *Exchange) returned(n int, all bool) {
 	w := x.worker
 	if w == nil {
 		return
@@ -291,6 +313,9 @@ func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
 	}
 	if r.ForDaemon {
 		strip(r)
+	}
+	if x.pack(r, body, end) {
+		return nil
 	}
 	c := x.client
 	if end {
@@ -413,6 +438,9 @@ func (x *Exchange) over() {
 	if w := x.worker; w != nil {
 		x.worker = nil
 		x.returnLoan(w)
+	}
+	if x.packer != nil {
+		return // it has still something to say to the client
 	}
 	x.client = nil
 	x.stage.put(x)

@@ -119,6 +119,12 @@ func (x *Exchange) leaveCache() bool {
 			if f.tee {
 				f.tee = false
 			}
+			if x.packer != nil {
+				x.packer.drop()
+			}
+			// What the client had not taken is not owed to anybody any more; the worker
+			// needs the room.
+			x.returned(x.window-x.grant-x.unreturned, true)
 			return true
 		}
 		f.give()

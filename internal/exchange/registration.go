@@ -22,6 +22,7 @@ type Registration struct {
 	Queue    *Queue
 	Override Override
 	Space    *cache.Space // what it has in the cache; nil: the cache is not asked
+	Compress bool         // responses are compressed where it is worth it and safe
 }
 
 // Override holds what a registration sets differently from the machine; nil

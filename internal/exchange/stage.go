@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/httpsys/httpsys/internal/cache"
+	"github.com/httpsys/httpsys/internal/compress"
 	"github.com/httpsys/httpsys/internal/prefix"
 	"github.com/httpsys/httpsys/internal/queue"
 	"github.com/httpsys/httpsys/internal/wire/channel"
@@ -33,6 +34,7 @@ type Stage struct {
 	Fields []message.Field
 
 	caching
+	packing
 }
 
 // maxFree bounds the exchanges kept for reuse, and maxKept the buffer that
@@ -139,6 +141,9 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 		if x, refusal, done := s.consult(x, r, f, path, complete && len(body) == 0); done {
 			return x, reg, refusal
 		}
+	}
+	if s.Compress.Policy != compress.Never {
+		x.ask = compress.AskOf(r, f.Scheme == prefix.HTTPS)
 	}
 	if x.role != leads { // then it is framed already
 		if !x.encode(r, f, body, complete) {

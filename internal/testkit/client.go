@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httputil"
 	"net/netip"
 	"os"
 	"regexp"
@@ -262,6 +263,21 @@ func readChunked(br *bufio.Reader) (body []byte, trailer string, err error) {
 			return body, trailer, nil
 		}
 		trailer += line
+	}
+}
+
+// Chunks reads a head, and returns the chunked body behind it as it comes.
+func (c *Client) Chunks() io.Reader {
+	c.t.now().Helper()
+	c.c.SetReadDeadline(time.Now().Add(Patience))
+	for {
+		line, err := c.r.ReadString('\n')
+		if err != nil {
+			c.t.Fatalf("in the head of a response: %v", err)
+		}
+		if line == "\r\n" {
+			return httputil.NewChunkedReader(c.r)
+		}
 	}
 }
 

@@ -90,6 +90,8 @@ type RegisterParams struct {
 	// OpaqueLimit is how many connections in opaque mode may be relayed at once;
 	// 0: the daemon's default. Set by the creator of the queue.
 	OpaqueLimit int `json:"opaque_limit,omitempty"`
+	// Compress: responses are compressed for clients that take it.
+	Compress bool `json:"compress,omitempty"`
 }
 
 // Certificate is a program's own (docs/channel.md section 3.2).

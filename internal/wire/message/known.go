@@ -13,6 +13,7 @@ const (
 	Date
 	Expect
 	Host
+	HttpsysCompress // our own: what the application wants of the daemon
 	KeepAlive
 	MaxForwards
 	ProxyConnection
@@ -43,6 +44,7 @@ var (
 	wMaxForwards, wMaxForw2  = word8("max-forw"), word4("ards")
 	wLength, wLength2        = word8("content-"), word8("t-length")
 	wProxyConn, wProxyConn2  = word8("proxy-co"), word8("nnection")
+	wCompress, wCompress2    = word8("httpsys-"), word8("compress")
 	wTransferEnc, wTransfer2 = word8("transfer"), word8("-encodin")
 )
 
@@ -103,8 +105,15 @@ func KnownOf(name []byte) Known {
 			return ContentLength
 		}
 	case 16:
-		if le.Uint64(name)|lower == wProxyConn && le.Uint64(name[8:])|lower == wProxyConn2 {
-			return ProxyConnection
+		switch le.Uint64(name) | lower {
+		case wProxyConn:
+			if le.Uint64(name[8:])|lower == wProxyConn2 {
+				return ProxyConnection
+			}
+		case wCompress:
+			if le.Uint64(name[8:])|lower == wCompress2 {
+				return HttpsysCompress
+			}
 		}
 	case 17:
 		if le.Uint64(name)|lower == wTransferEnc && le.Uint64(name[8:])|lower == wTransfer2 && name[16]|0x20 == 'g' {

@@ -7,7 +7,7 @@ import (
 
 var knownNames = map[string]Known{
 	"connection": Connection, "content-length": ContentLength, "date": Date, "expect": Expect, "host": Host,
-	"keep-alive": KeepAlive, "max-forwards": MaxForwards, "proxy-connection": ProxyConnection, "server": Server,
+	"httpsys-compress": HttpsysCompress, "keep-alive": KeepAlive, "max-forwards": MaxForwards, "proxy-connection": ProxyConnection, "server": Server,
 	"te": TE, "trailer": Trailer, "transfer-encoding": TransferEncoding, "upgrade": Upgrade,
 }
 

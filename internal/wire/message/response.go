@@ -32,7 +32,7 @@ type Response struct {
 	Status int
 	Reason []byte // may be empty: the registered phrase
 	// Fields is in the application's order and spelling. Transfer-Encoding,
-	// Keep-Alive and Proxy-Connection are left out, and so are Connection and
+	// Keep-Alive, Proxy-Connection and Httpsys-Compress are left out, and so are Connection and
 	// Upgrade unless the status is 101. There is at most one Content-Length. Its array is
 	// used again by the next response that is parsed into this Response.
 	Fields []Field
@@ -57,7 +57,20 @@ type Response struct {
 	// Listed is the names of other fields that Connection listed (RFC 9110
 	// 7.6.1): they concern one connection and are not stored. nil: none.
 	Listed []byte
+	// Compress is what the application said about this response with the field
+	// Httpsys-Compress, which is left out of Fields.
+	Compress Compress
 }
+
+// Compress is an application's word on whether a response is to be compressed.
+type Compress uint8
+
+// The words.
+const (
+	CompressUnsaid Compress = iota
+	CompressOn
+	CompressOff
+)
 
 var severalCodings = []byte("(several)")
 
@@ -213,6 +226,11 @@ func (r *Response) add(name, value []byte) error {
 			value = severalCodings
 		}
 		r.TransferEncoding = value
+		return nil
+	case HttpsysCompress:
+		if r.Compress = CompressOff; EqualFold(value, "on") {
+			r.Compress = CompressOn
+		}
 		return nil
 	case KeepAlive, ProxyConnection:
 		return nil
