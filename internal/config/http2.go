@@ -83,7 +83,7 @@ func http2Settings() []Setting {
 			func(h *HTTP2Limits) *int { return &h.EmptyFramesPerMinute }),
 		count("http2maxunknownsperminute", "Http2MaxUnknownsPerMinute", "frames", "of unknown types", 1, most, 400,
 			func(h *HTTP2Limits) *int { return &h.UnknownsPerMinute }),
-		count("http2maxtinywindowsperminute", "Http2MaxTinyWindowsPerMinute", "frames", "that a client's window cuts to less than 64 bytes", 1, most, 2000,
+		count("http2maxtinywindowsperminute", "Http2MaxTinyWindowsPerMinute", "frames", "that a client's window cuts to less than 64 bytes; each of 4 KiB pays for one", 1, most, 2000,
 			func(h *HTTP2Limits) *int { return &h.TinyWindowsPerMinute }),
 		count("http2maxlateframesperminute", "Http2MaxLateFramesPerMinute", "frames", "for streams that were reset", 1, most, 40000,
 			func(h *HTTP2Limits) *int { return &h.LateFramesPerMinute }),

@@ -384,3 +384,26 @@ func TestMinSendRateOfAStream(t *testing.T) {
 	s.wantEvents("3 reset " + ErrSlow.Text)
 	s.check()
 }
+
+// A client with a small window that is opened in odd pieces leaves a rest of a few
+// bytes in each: that is how it is read, not an attack.
+func TestRestsOfWindowsArePaid(t *testing.T) {
+	s := ready(t, nil)
+	s.feed(get(1))
+	x := s.open[1]
+	body := make([]byte, 64<<10)
+	n, _ := s.c.Respond(x, response(200), body, false)
+	for range 3 * int(most.Dribbles) {
+		if k, _ := s.c.Send(x, body[n:], false); n+k == len(body) {
+			n = 0
+		} else {
+			n += k
+		}
+		s.c.Out = s.c.Out[:0]
+		s.feed(update(1, frameSize+7) + update(0, frameSize+7))
+		s.c.Flushed()
+		if s.c.Err() != nil {
+			t.Fatal(s.c.Err())
+		}
+	}
+}

@@ -17,6 +17,9 @@ var (
 // window cut it.
 const small = 64
 
+// large is from where on it pays for one.
+const large = 4096
+
 // Informational sends a 1xx response. 100 is sent once, to a client that
 // waits for it.
 func (c *Conn) Informational(s *Stream, r *message.Response) {
@@ -186,6 +189,8 @@ func (c *Conn) frame(s *Stream, size int, end bool) (n int, err error) {
 		if c.count(dribbles) {
 			return 0, nil
 		}
+	case n >= large:
+		c.pay(dribbles, 1) // whoever opens the window by halves leaves a rest in each
 	}
 	c.Out = appendHeader(c.Out, n, typeData, flags, s.id)
 	c.send.take(n)
