@@ -5,6 +5,7 @@
 //	/file          the file given to New, with http.ServeFile
 //	/big?n=BYTES   a body of n bytes, written in pieces; &chunked=1 without Content-Length
 //	/upload        reads the body and answers how many bytes came
+//	/socket        a WebSocket that echoes
 //	/slow?ms=N     answers after N milliseconds, or not at all when the client leaves
 //
 // Each is served below any one further segment too (/p00042/hello), for
@@ -12,11 +13,14 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // piece is what /big writes at a time: the buffer size of io.Copy, which is
@@ -36,6 +40,7 @@ func New(file string) http.Handler {
 	route("/big", big)
 	route("/upload", upload)
 	route("/slow", slow)
+	route("/socket", socket)
 	route("/file", func(w http.ResponseWriter, r *http.Request) {
 		if file == "" {
 			http.NotFound(w, r)
@@ -77,6 +82,23 @@ func upload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprintln(w, n)
+}
+
+func socket(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	for {
+		kind, message, err := c.Read(context.Background())
+		if err == nil {
+			err = c.Write(context.Background(), kind, message)
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 func slow(w http.ResponseWriter, r *http.Request) {

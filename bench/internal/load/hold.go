@@ -17,6 +17,15 @@ type Held struct {
 
 // Hold opens n connections and asks once on each.
 func Hold(ctx context.Context, host, path string, n int) (*Held, error) {
+	return hold(ctx, n, func(ctx context.Context, i int, buf []byte) (held, error) {
+		return ask(ctx, host, path, "", http.StatusOK, source(i), buf)
+	})
+}
+
+type held = *net.TCPConn
+
+// hold opens n connections, some at a time.
+func hold(ctx context.Context, n int, open func(ctx context.Context, i int, buf []byte) (held, error)) (*Held, error) {
 	const atOnce = 32
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -26,7 +35,7 @@ func Hold(ctx context.Context, host, path string, n int) (*Held, error) {
 		wg.Go(func() {
 			buf := make([]byte, maxHead)
 			for i := worker; i < n && ctx.Err() == nil; i += atOnce {
-				c, err := askOnce(ctx, host, path, source(i), buf)
+				c, err := open(ctx, i, buf)
 				if err != nil {
 					cancel(fmt.Errorf("connection %d of %d: %w", i+1, n, err))
 					return
@@ -50,7 +59,9 @@ func source(i int) net.IP {
 	return net.IPv4(127, 0, 1, byte(1+i/perAddress))
 }
 
-func askOnce(ctx context.Context, host, path string, from net.IP, buf []byte) (*net.TCPConn, error) {
+// ask asks once on a new connection, with fields besides Host, and waits for an
+// answer of that status.
+func ask(ctx context.Context, host, path, fields string, status int, from net.IP, buf []byte) (*net.TCPConn, error) {
 	d := &net.Dialer{
 		LocalAddr: &net.TCPAddr{IP: from},
 		Timeout:   10 * time.Second,
@@ -68,17 +79,17 @@ func askOnce(ctx context.Context, host, path string, from net.IP, buf []byte) (*
 			return err
 		},
 	}
-	c, err := open(ctx, d, http.MethodGet, host, path, "")
+	c, err := open(ctx, d, http.MethodGet, host, path, fields)
 	if err != nil {
 		return nil, err
 	}
 	c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	defer onCancel(ctx, c)()
 	a, err := readAnswer(c, buf)
-	if err == nil && a.status != http.StatusOK {
+	if err == nil && a.status != status {
 		err = fmt.Errorf("status %d", a.status)
 	}
-	if err == nil {
+	if err == nil && a.length > 0 {
 		err = discard(c, a.length-int64(len(a.body)))
 	}
 	if err != nil {

@@ -34,6 +34,14 @@ func startNginx(st *starting) error {
       proxy_set_header Host $http_host;
       proxy_request_buffering off;
       proxy_max_temp_file_size 0;
+    }
+    location = /socket {
+      proxy_pass http://app;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "Upgrade";
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Host $http_host;
+      proxy_read_timeout 1h;
     }`)
 	}
 	user, app := "", ""
@@ -49,7 +57,7 @@ daemon off;
 master_process off;
 pid nginx.pid;
 error_log stderr error;
-events { worker_connections 16384; }
+events { worker_connections 32768; }
 http {
   access_log off;
   sendfile on;

@@ -94,6 +94,7 @@ type Yard struct {
 type Options struct {
 	File         string // what GET /file gives
 	MorePrefixes int    // for httpsys: how many to register besides the one that is used
+	Relay        bool   // for httpsys: upgraded connections go through the daemon
 }
 
 // Instance is a stack that runs.
