@@ -39,13 +39,7 @@ func (l *loop) socket(x *exchange, h channel.Header, payload []byte) error {
 	case x == nil:
 		closeDescriptors([]int{fd})
 	case fd < 0:
-		// It did not get through: we have as many as we may have.
-		l.mu.Lock()
-		if !x.ended && !l.closed {
-			l.out.frame(channel.Socket, 0, x.id, channel.SocketRelayed)
-		}
-		l.mu.Unlock()
-		flushSoon(l)
+		x.refuseSocket() // it did not get through: we have as many as we may have
 	default:
 		if !x.answered(handedOver{fd: fd, pending: append([]byte(nil), payload...)}) {
 			closeDescriptors([]int{fd})
@@ -119,6 +113,13 @@ func (s *stream) takeOver(answer <-chan handedOver, local, remote net.Addr) (tun
 		s.detach()
 		return &opaqueConn{s: s, local: local, remote: remote}, nil
 	}
+	tcp, err := connOf(a.fd)
+	if err != nil {
+		// The last descriptor that we may have: it is not enough.
+		again := s.ask()
+		s.refuseSocket()
+		return s.takeOver(again, local, remote)
+	}
 	// The daemon closes its descriptor when it hears that we have ours.
 	s.cancel(cancelAbort)
 	s.l.flush()
@@ -128,17 +129,32 @@ func (s *stream) takeOver(answer <-chan handedOver, local, remote net.Addr) (tun
 	pending := append(s.in[s.inRead:len(s.in):len(s.in)], a.pending...)
 	s.in, s.inRead, s.inBuf = nil, 0, false
 	s.mu.Unlock()
-	f := os.NewFile(uintptr(a.fd), "client")
+	if len(pending) == 0 {
+		return tcp, nil
+	}
+	return &pendingConn{TCPConn: tcp, pending: pending}, nil
+}
+
+// refuseSocket asks the daemon to take its socket back.
+func (s *stream) refuseSocket() {
+	l := s.l
+	l.mu.Lock()
+	if !s.ended && !l.closed {
+		l.out.frame(channel.Socket, 0, s.id, channel.SocketRelayed)
+	}
+	l.mu.Unlock()
+	flushSoon(l)
+}
+
+// connOf makes a connection of a socket, and closes fd in any case.
+func connOf(fd int) (*net.TCPConn, error) {
+	f := os.NewFile(uintptr(fd), "client")
 	defer f.Close()
 	c, err := net.FileConn(f)
 	if err != nil {
 		return nil, err
 	}
-	tcp := c.(*net.TCPConn) // nothing else has clients
-	if len(pending) == 0 {
-		return tcp, nil
-	}
-	return &pendingConn{TCPConn: tcp, pending: pending}, nil
+	return c.(*net.TCPConn), nil // nothing else has clients
 }
 
 // acceptRaw takes a connection that was never HTTP (docs/channel.md section

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -14,18 +15,22 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/httpsys/httpsys"
 )
 
 // appMain is the application of the scripts, a program of its own:
 //
-//	app name=NAME prefix=URL… [queue=NAME] [limit=N] [handlers=N]
+//	app name=NAME prefix=URL… [queue=NAME] [limit=N] [handlers=N] [relay=yes] [files=N] [listen=yes]
 //
 // It answers each request with its name, the method and the target. It prints
 // "ready URL…" when it is registered, "request METHOD TARGET" for each request and
 // "left TARGET" when a client leaves. A request with the query "hold" waits until
-// the word release comes on standard input.
+// the word release comes on standard input. One that asks for an upgrade becomes a
+// connection on which the name comes first and then all that is sent, by way of the daemon if
+// relay is given. files is how many the program may open. With listen it is the
+// same on each connection of a port without HTTP.
 func appMain() {
 	log.SetFlags(0)
 	log.SetPrefix("app: ")
@@ -34,6 +39,7 @@ func appMain() {
 		Handler:      a,
 		OnRegistered: func(urls []string) { fmt.Println("ready", strings.Join(urls, " ")) },
 	}
+	listen := false
 	for _, arg := range os.Args[1:] {
 		tag, value, _ := strings.Cut(arg, "=")
 		var err error
@@ -48,6 +54,14 @@ func appMain() {
 			srv.QueueLimit, err = strconv.Atoi(value)
 		case "handlers":
 			srv.MaxHandlers, err = strconv.Atoi(value)
+		case "relay":
+			srv.Timeouts.OpaqueIdle = time.Hour
+		case "listen":
+			listen = true
+		case "files":
+			var n uint64
+			n, err = strconv.ParseUint(value, 10, 32)
+			err = errors.Join(err, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n}))
 		default:
 			err = fmt.Errorf("there is no argument %s=", tag)
 		}
@@ -58,6 +72,10 @@ func appMain() {
 	go a.listen(os.Stdin)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	srv.OnDaemonStop = func() { fmt.Println("the daemon stops") }
+	if listen {
+		log.Fatal(a.accept(ctx, srv))
+	}
 	if err := srv.Serve(ctx); !errors.Is(err, httpsys.ErrServerClosed) {
 		log.Fatal(err)
 	}
@@ -79,7 +97,40 @@ func (a *app) listen(in io.Reader) {
 	}
 }
 
+func (a *app) accept(ctx context.Context, srv *httpsys.Server) error {
+	ln, err := srv.Listen(ctx)
+	for err == nil {
+		var c net.Conn
+		if c, err = ln.Accept(); err == nil {
+			go a.echo(c)
+		}
+	}
+	return err
+}
+
+func (a *app) echo(c net.Conn) {
+	defer c.Close()
+	kind := "relayed"
+	if _, own := c.(*net.TCPConn); own {
+		kind = "own"
+	}
+	fmt.Fprintf(c, "%s %s\n", a.name, kind)
+	io.Copy(c, c)
+}
+
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") != "" {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "echo")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			fmt.Println("hijack", err)
+			return
+		}
+		go a.echo(c)
+		return
+	}
 	a.mu.Lock()
 	held := a.held
 	a.mu.Unlock()
