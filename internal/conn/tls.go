@@ -18,10 +18,16 @@ type secure struct {
 	running bool // the handshake has the socket; the loop only passes events on
 }
 
-// startTLS makes a new connection wait for a handshake.
+// startTLS makes a new connection wait for a handshake, from its first byte
+// to its end. An administrator who wants heads of requests quickly wants
+// handshakes so, too.
 func (c *Conn) startTLS() {
 	c.proto = &secure{Conn: c}
-	c.setTimer(tlsio.HandshakeTimeout.Milliseconds())
+	wait := tlsio.HandshakeTimeout.Milliseconds()
+	if h := c.s.limits.headerWait; h > 0 {
+		wait = min(wait, h)
+	}
+	c.setTimer(wait)
 }
 
 // shaking is the handshake of c, if it has not ended yet.

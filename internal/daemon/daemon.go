@@ -43,6 +43,7 @@ type Options struct {
 	Loops  int           // event loops; 0: one a core that the process may use
 	Drain  time.Duration // bound of a clean end; 0: DefaultDrain
 	Hello  time.Duration // from connect to a complete HELLO; 0: DefaultHello
+	TLS    tlsio.Limits  // of handshakes; zero values: the defaults
 	ACME   acme.Options  // what is not as on the Internet, for tests: its ports and how often to look
 	Out    io.Writer     // for the line that says the daemon is ready; nil: none
 	Log    io.Writer     // nil: none

@@ -15,6 +15,7 @@ import (
 	"github.com/httpsys/httpsys/internal/control"
 	"github.com/httpsys/httpsys/internal/daemon"
 	"github.com/httpsys/httpsys/internal/testkit/leak"
+	"github.com/httpsys/httpsys/internal/tlsio"
 )
 
 // Patience is how long a verb waits for its event before the test fails.
@@ -26,6 +27,7 @@ type Options struct {
 	Drain time.Duration // bound of a clean end; default 5 s
 	Hello time.Duration // for a HELLO; default is the daemon's
 	ACME  acme.Options
+	TLS   tlsio.Limits
 	// Config is the daemon's configuration file; "" is none.
 	Config string
 	// Busy daemons are not asked whether they have come to rest at the end.
@@ -65,7 +67,7 @@ func Start(t testing.TB, opt Options) *Daemon {
 	}
 	var err error
 	d.Daemon, err = daemon.Start(daemon.Options{
-		Socket: d.Socket, Data: d.Data, Loops: opt.Loops, Drain: opt.Drain, Hello: opt.Hello, ACME: opt.ACME, Log: &d.Log,
+		Socket: d.Socket, Data: d.Data, Loops: opt.Loops, Drain: opt.Drain, Hello: opt.Hello, ACME: opt.ACME, TLS: opt.TLS, Log: &d.Log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,4 @@
+package daemon
+
+// RefreshCertificates looks at the files now, and not some seconds later.
+func (d *Daemon) RefreshCertificates() { d.certs.Refresh() }
