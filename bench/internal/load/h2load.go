@@ -19,18 +19,34 @@ import (
 // H2load runs h2load with one thread, in HTTP/1.1: a second opinion on what
 // wrk says.
 func H2load(ctx context.Context, c Closed) (Figures, error) {
+	return h2load(ctx, c, "http", "--h1", "-D", strconv.Itoa(int(c.Duration.Milliseconds()))+"ms")
+}
+
+// HTTP2 runs h2load over TLS, with so many streams at once on each connection.
+func HTTP2(ctx context.Context, c Closed, streams int) (Figures, error) {
+	return h2load(ctx, c, "https", "-m"+strconv.Itoa(streams), "-D", strconv.Itoa(int(c.Duration.Milliseconds()))+"ms")
+}
+
+// HTTP2Downloads makes n requests at once on one connection, whose windows are
+// those of a browser: 1 MiB for a stream and 16 for the connection.
+func HTTP2Downloads(ctx context.Context, c Closed, n int) (Figures, error) {
+	c.Connections = 1
+	return h2load(ctx, c, "https", "-m"+strconv.Itoa(n), "-n"+strconv.Itoa(n), "-w20", "-W24")
+}
+
+func h2load(ctx context.Context, c Closed, scheme string, args ...string) (Figures, error) {
 	log := filepath.Join(c.Dir, "h2load.log")
 	defer os.Remove(log)
 	list := filepath.Join(c.Dir, "h2load.uris")
 	uris := make([]string, len(c.Paths))
 	for i, p := range c.Paths {
-		uris[i] = "http://" + c.Host + p
+		uris[i] = scheme + "://" + c.Host + p
 	}
 	if err := os.WriteFile(list, []byte(strings.Join(uris, "\n")+"\n"), 0o644); err != nil {
 		return Figures{}, err
 	}
-	cmd := exec.CommandContext(ctx, "h2load", "--h1", "-t1", "-c"+strconv.Itoa(c.Connections),
-		"-D", strconv.Itoa(int(c.Duration.Milliseconds()))+"ms", "--log-file="+log, "-i", list)
+	args = append(args, "-t1", "-c"+strconv.Itoa(c.Connections), "--log-file="+log, "-i", list)
+	cmd := exec.CommandContext(ctx, "h2load", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

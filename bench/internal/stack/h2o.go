@@ -21,7 +21,13 @@ func startH2O(st *starting) error {
 		paths = fmt.Sprintf("      /:\n        proxy.reverse.url: \"http://[unix:%s]/\"\n", st.upstream) +
 			"        proxy.preserve-host: ON\n        proxy.timeout.keepalive: 3600000\n"
 	}
-	user := ""
+	if st.opt.File != "" && st.upstream == "" {
+		paths += fmt.Sprintf("      /file:\n        file.file: %s\n", st.opt.File)
+	}
+	user, secure := "", ""
+	if st.opt.TLS {
+		secure = fmt.Sprintf("      ssl:\n        certificate-file: %s\n        key-file: %s\n", st.yard.cert, st.yard.key)
+	}
 	if os.Geteuid() == 0 {
 		user = "user: root\n"
 	}
@@ -33,8 +39,8 @@ hosts:
     listen:
       host: 127.0.0.1
       port: %d
-    paths:
-%s`, user, st.port, paths))
+%s    paths:
+%s`, user, st.port, secure, paths))
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,18 @@ func startNginx(st *starting) error {
 		app = fmt.Sprintf(`
   upstream app { server unix:%s; keepalive 512; keepalive_requests 1000000000; keepalive_timeout 1h; }`, st.upstream)
 	}
+	listen := st.Host
+	if st.opt.TLS {
+		listen += " ssl"
+		fmt.Fprintf(&locations, `
+    ssl_certificate %s;
+    ssl_certificate_key %s;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:bench:10m;`, st.yard.cert, st.yard.key)
+	}
+	if st.opt.HTTP2 {
+		listen += " http2"
+	}
 	config, err := st.write("nginx.conf", fmt.Sprintf(`%s
 daemon off;
 master_process off;
@@ -74,7 +86,7 @@ http {
     listen %s backlog=4096;%s
   }
 }
-`, user, app, st.Host, locations.String()))
+`, user, app, listen, locations.String()))
 	if err != nil {
 		return err
 	}

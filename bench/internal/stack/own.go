@@ -2,6 +2,8 @@ package stack
 
 import (
 	"errors"
+	"fmt"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -33,7 +35,11 @@ func startNetHTTP(st *starting) error {
 	if err != nil {
 		return err
 	}
-	_, err = st.run(appLabel, nil, app, "-listen", st.Host, "-file", st.opt.File)
+	args := []string{app, "-listen", st.Host, "-file", st.opt.File}
+	if st.opt.TLS {
+		args = append(args, "-cert", st.yard.cert, "-key", st.yard.key)
+	}
+	_, err = st.run(appLabel, nil, args...)
 	return err
 }
 
@@ -72,9 +78,17 @@ func startHttpsys(revision string) func(*starting) error {
 		if err := proc.Await(st.ctx, st.wait, ready, p); err != nil {
 			return err
 		}
+		scheme := "http"
+		if st.opt.TLS {
+			scheme = "https"
+			bind := exec.CommandContext(st.ctx, daemon, "add", "sslcert", "--socket", socket, "ipport="+st.Host, "cert="+st.yard.cert, "key="+st.yard.key)
+			if out, err := bind.CombinedOutput(); err != nil {
+				return fmt.Errorf("httpsys add sslcert: %w: %s", err, out)
+			}
+		}
 		// Registering takes time in proportion to the number of prefixes.
 		st.wait += time.Duration(st.opt.MorePrefixes) * time.Millisecond / 2
-		_, err = st.run(appLabel, []string{"HTTPSYS_SOCKET=" + socket}, app, "-prefix", "http://"+st.Host+"/",
+		_, err = st.run(appLabel, []string{"HTTPSYS_SOCKET=" + socket}, app, "-prefix", scheme+"://"+st.Host+"/",
 			"-more", strconv.Itoa(st.opt.MorePrefixes), "-file", st.opt.File, "-relay="+strconv.FormatBool(st.opt.Relay))
 		return err
 	}

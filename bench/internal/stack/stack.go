@@ -9,6 +9,7 @@ package stack
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -87,6 +88,9 @@ type Yard struct {
 	Daemon string // a daemon binary to use instead of building one; may be empty
 
 	built   map[string]build
+	cert    string // file with the certificate, once there is one
+	key     string // and its key; both is them in one file
+	both    string
 	started int
 }
 
@@ -94,14 +98,17 @@ type Yard struct {
 type Options struct {
 	File         string // what GET /file gives
 	MorePrefixes int    // for httpsys: how many to register besides the one that is used
+	TLS          bool   // with a certificate (ECDSA P-256) of the yard
+	HTTP2        bool   // over TLS
 	Relay        bool   // for httpsys: upgraded connections go through the daemon
 }
 
 // Instance is a stack that runs.
 type Instance struct {
 	Name  string
-	Host  string // host:port
-	Dir   string // its own, temporary
+	Host  string      // host:port
+	Dir   string      // its own, temporary
+	TLS   *tls.Config // for its clients; nil: plain text
 	Parts []*proc.Process
 	Ready time.Duration // how long it took from its start to its first answer
 }
@@ -135,12 +142,23 @@ func (y *Yard) Start(ctx context.Context, s Stack, opt Options) (*Instance, erro
 		return nil, err
 	}
 	st := &starting{Instance: in, ctx: ctx, yard: y, opt: opt, port: port, wait: 15 * time.Second}
+	if opt.TLS {
+		if err := y.makeCertificate(); err != nil {
+			return nil, err
+		}
+		in.TLS = clientConfig()
+	}
 	begin := time.Now()
 	if err := s.start(st); err != nil {
 		in.Stop()
 		return nil, err
 	}
-	answers := func() error { return load.Get(ctx, in.Host, "/hello") }
+	answers := func() error {
+		if in.TLS != nil {
+			return load.GetTLS(ctx, in.Host, "/hello", in.TLS)
+		}
+		return load.Get(ctx, in.Host, "/hello")
+	}
 	if err := proc.Await(ctx, st.wait, answers, in.Parts...); err != nil {
 		in.Stop()
 		return nil, err
