@@ -293,5 +293,6 @@ func (c *http2) refuse(st *stream, status int, reason, text string, retry bool) 
 		panic("conn: our own error page is malformed: " + err.Error())
 	}
 	st.ended = true
+	r.Text = false // it is ours: Date and Server are added
 	c.respond(st, &r, page[end:], true)
 }

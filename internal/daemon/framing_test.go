@@ -131,12 +131,12 @@ var framings = []struct {
 
 	// Heads as text.
 	{"a head as text", get, text(END, 200, "HTTP/1.1 200 Fine\r\nA: b\r\nSet-Cookie: x\r\nSet-Cookie: y\r\n\r\n", "hello"),
-		"200 Fine\r\nA: b\r\nSet-Cookie: x\r\nSet-Cookie: y\r\n@Content-Length: 5\r\n\r\nhello", reused},
+		"200 Fine\r\nA: b\r\nSet-Cookie: x\r\nSet-Cookie: y\r\nContent-Length: 5\r\n\r\nhello", reused},
 	{"its status need not be in the frame", get, text(END, 0, "HTTP/1.1 201 Created\r\n\r\n", ""),
-		"201 Created\r\n@Content-Length: 0\r\n\r\n", reused},
+		"201 Created\r\nContent-Length: 0\r\n\r\n", reused},
 	{"Node says keep-alive and chunked in it", get,
 		text(END, 200, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nTransfer-Encoding: chunked\r\n\r\n", "hello"),
-		"200 OK\r\n@Content-Length: 5\r\n\r\nhello", reused},
+		"200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", reused},
 	{"a status that nobody knows", get, respond(999, nil, ""),
 		"999 \r\n@Content-Length: 0\r\n\r\n", reused},
 

@@ -44,14 +44,15 @@ func Frame(x Exchange, r *message.Response, bodyComplete bool, bodyLen int64) (
 		}
 	}
 	// 3. and 4. concern Transfer-Encoding, which is ours and not the
-	// application's: it was dropped when the head was parsed.
+	// application's: it was dropped when the head was parsed. One that wrote
+	// text gets chunks where it wrote chunks.
 
 	// 5. and 6. The application's Content-Length is its word. If the body is
 	// there and disagrees, the connection is not used again.
 	if r.ContentLength >= 0 {
 		return FramingLength, r.ContentLength, keepAlive && (!bodyComplete || bodyLen == r.ContentLength)
 	}
-	if bodyComplete {
+	if bodyComplete && !(r.Text && r.TransferEncoding != nil && x.Version >= 11) {
 		return FramingLength, bodyLen, keepAlive
 	}
 	// 7. RFC 9112 6.1: never chunked to a client that did not say HTTP/1.1.

@@ -48,6 +48,52 @@ func (a answer) parse(t testing.TB) (Exchange, *message.Response) {
 	return x, r
 }
 
+// What is written as text is what an HTTP/1.1 client sees, as far as it is true.
+func TestTextResponseHead(t *testing.T) {
+	for _, row := range []struct {
+		why, x, in string
+		body       int64 // complete, this long; -1 while it is coming
+		want       string
+	}{
+		{"nothing is added but a length", "", "A: b", 5, "A: b|Content-Length: 5"},
+		{"its length", "", "Content-Length: 5|Date: x", 5, "Content-Length: 5|Date: x"},
+		{"chunks where it wrote chunks", "", "A: b|Transfer-Encoding: chunked", 5, "A: b|Transfer-Encoding: chunked"},
+		{"no chunks for HTTP/1.0", "1.0", "A: b|Transfer-Encoding: chunked", 5, "A: b|Content-Length: 5|Connection: keep-alive"},
+		{"its connection, in its place", "", "A: b|Connection: keep-alive|Keep-Alive: timeout=5|C: d|Content-Length: 0", 0,
+			"A: b|Connection: keep-alive|Keep-Alive: timeout=5|C: d|Content-Length: 0"},
+		{"first of all", "", "connection: Keep-Alive|Content-Length: 0", 0, "Connection: keep-alive|Content-Length: 0"},
+		{"last of all", "", "Content-Length: 0|Connection: close", 0, "Content-Length: 0|Connection: close"},
+		{"not what is not true", "close", "Connection: keep-alive|Keep-Alive: timeout=5|A: b", 0, "Connection: close|A: b|Content-Length: 0"},
+		{"no lifetime of a connection that ends", "", "Keep-Alive: timeout=5|Connection: close|A: b", 0, "Connection: close|A: b|Content-Length: 0"},
+		{"a length that goes, behind the connection", "204", "A: b|Connection: keep-alive|C: d|Content-Length: 0|E: f", 0,
+			"A: b|Connection: keep-alive|C: d|E: f"},
+		{"and in front of it", "204", "A: b|Content-Length: 0|Connection: keep-alive|C: d", 0, "A: b|Connection: keep-alive|C: d"},
+		{"a tunnel", "101", "Upgrade: x|Connection: Upgrade|A: b", -1, "Upgrade: x|Connection: Upgrade|A: b"},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			x := Exchange{KeepAlive: row.x != "close", Version: 11}
+			status := "200"
+			switch row.x {
+			case "1.0":
+				x.Version = 10
+			case "101", "204":
+				status = row.x
+			}
+			r := new(message.Response)
+			text := "HTTP/1.1 " + status + " OK\r\n" + strings.ReplaceAll(row.in, "|", "\r\n") + "\r\n\r\n"
+			if err := r.ParseText(0, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			f, length, keep := Frame(x, r, row.body >= 0, max(row.body, 0))
+			head := string(AppendResponseHead(nil, x, r, f, length, keep, testDate, testServer))
+			_, fields, _ := strings.Cut(head, "\r\n")
+			if got := strings.ReplaceAll(strings.TrimSuffix(fields, "\r\n\r\n"), "\r\n", "|"); got != row.want {
+				t.Errorf("got  %s\nwant %s", got, row.want)
+			}
+		})
+	}
+}
+
 func TestResponseHead(t *testing.T) {
 	const (
 		added  = "Date: D|Server: S"

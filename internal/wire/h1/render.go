@@ -39,7 +39,7 @@ func appendStatusLine(dst []byte, status int, reason []byte) []byte {
 
 // AppendResponseHead appends the head of a final response, framed as Frame
 // decided. The application's fields keep their order and spelling. date and
-// server are complete lines, used where the application has none of its own. The status line says
+// server are complete lines, used where the application has none of its own and did not write text. The status line says
 // HTTP/1.1 whatever the client speaks (RFC 9110 2.5).
 func AppendResponseHead(dst []byte, x Exchange, r *message.Response, f Framing, length int64, keepAlive bool,
 	date, server []byte) []byte {
@@ -49,11 +49,21 @@ func AppendResponseHead(dst []byte, x Exchange, r *message.Response, f Framing, 
 	if r.LengthAt >= 0 && (r.Status < 200 || r.Status == 204 || tunnel) {
 		skip = r.LengthAt // RFC 9110 8.6: no Content-Length there
 	}
-	dst = appendFields(dst, r.Fields, skip)
-	if !r.HasDate {
+	at := -1 // of the Connection field, in text that has one
+	if r.Text && !tunnel {
+		at = r.ConnectionAt
+	}
+	if at < 0 {
+		dst = appendFields(dst, r.Fields, skip)
+	} else {
+		dst = appendFields(dst, r.Fields[:at], skip)
+		dst = appendConnection(dst, x, r, keepAlive)
+		dst = appendFields(dst, r.Fields[at:], skip-at)
+	}
+	if !r.HasDate && !r.Text {
 		dst = append(dst, date...)
 	}
-	if !r.HasServer {
+	if !r.HasServer && !r.Text {
 		dst = append(dst, server...)
 	}
 	switch {
@@ -64,14 +74,27 @@ func AppendResponseHead(dst []byte, x Exchange, r *message.Response, f Framing, 
 		dst = strconv.AppendInt(dst, length, 10)
 		dst = append(dst, "\r\n"...)
 	}
-	switch {
-	case tunnel:
-	case !keepAlive:
-		dst = append(dst, "Connection: close\r\n"...)
-	case x.Version < 11:
-		dst = append(dst, "Connection: keep-alive\r\n"...)
+	if !tunnel && at < 0 {
+		dst = appendConnection(dst, x, r, keepAlive)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// appendConnection appends what must be said of the connection's future, and
+// what an application that wrote text has said of it, if that is true.
+func appendConnection(dst []byte, x Exchange, r *message.Response, keepAlive bool) []byte {
+	switch {
+	case !keepAlive:
+		return append(dst, "Connection: close\r\n"...)
+	case x.Version < 11 || r.Text && r.KeepAlive:
+		dst = append(dst, "Connection: keep-alive\r\n"...)
+	}
+	if r.Text && r.KeepAliveValue != nil {
+		dst = append(dst, "Keep-Alive: "...)
+		dst = append(dst, r.KeepAliveValue...)
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
 }
 
 // AppendInformational appends a 1xx response other than 101. An HTTP/1.0 client

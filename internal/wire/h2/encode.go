@@ -210,7 +210,7 @@ func (e *encoder) appendResponse(dst []byte, s *Shared, id uint32, r *message.Re
 	dst = e.begin(dst, id)
 	dst = appendStatus(dst, r.Status)
 	server := s.server
-	if r.HasServer {
+	if r.HasServer || r.Text {
 		server = nil
 	}
 	dst = e.appendFields(dst, s, r.Fields, r.LengthAt, server)
@@ -227,7 +227,7 @@ func (e *encoder) appendResponse(dst []byte, s *Shared, id uint32, r *message.Re
 		dst = strconv.AppendInt(dst, length, 10)
 		dst[at] = byte(len(dst) - at - 1)
 	}
-	if !r.HasDate {
+	if !r.HasDate && !r.Text {
 		dst = append(dst, s.date...)
 	}
 	return e.end(dst, start, last)

@@ -48,6 +48,16 @@ type Response struct {
 	// those who read a body written as HTTP/1.1 text.
 	TransferEncoding []byte
 
+	// Text: the head came as HTTP/1.1 text, which is what the application wants
+	// an HTTP/1.1 client to see: nothing is added that it did not write, and
+	// what it wrote about the connection is kept as far as it is true.
+	// ConnectionAt is the index in Fields in front of which its first Connection
+	// stood, or -1, and KeepAliveValue is what Keep-Alive said. Other
+	// representations have no use for them.
+	Text           bool
+	ConnectionAt   int
+	KeepAliveValue []byte
+
 	HasDate, HasServer, HasTrailer bool
 
 	// Caching: there is a field by which a response can become one that may be stored: Cache-Control,
@@ -79,7 +89,7 @@ var severalCodings = []byte("(several)")
 func (r *Response) Informational() bool { return r.Status < 200 && r.Status != 101 }
 
 func (r *Response) reset(status int) {
-	*r = Response{Status: status, Fields: r.Fields[:0], ContentLength: -1, LengthAt: -1}
+	*r = Response{Status: status, Fields: r.Fields[:0], ContentLength: -1, LengthAt: -1, ConnectionAt: -1}
 }
 
 // ParseBinary reads the binary form: reason NUL, then name NUL value NUL of
@@ -163,6 +173,7 @@ func (r *Response) ParseText(status int, head []byte) error {
 			if i+2 != len(head) {
 				return ErrIncomplete
 			}
+			r.Text = true
 			return nil
 		}
 		colon := TokenEnd(head, i)
@@ -215,6 +226,9 @@ func (r *Response) add(name, value []byte) error {
 			r.Listed = append(append(r.Listed[:len(r.Listed):len(r.Listed)], value...), ',')
 		}
 		if r.Status != 101 {
+			if r.ConnectionAt < 0 {
+				r.ConnectionAt = len(r.Fields)
+			}
 			return nil
 		}
 	case Upgrade:
@@ -232,7 +246,10 @@ func (r *Response) add(name, value []byte) error {
 			r.Compress = CompressOn
 		}
 		return nil
-	case KeepAlive, ProxyConnection:
+	case KeepAlive:
+		r.KeepAliveValue = value
+		return nil
+	case ProxyConnection:
 		return nil
 	}
 	if len(r.Fields) == MaxFields {
