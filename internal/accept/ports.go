@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/httpsys/httpsys/internal/conn"
+	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/prefix"
 	"github.com/httpsys/httpsys/internal/sys"
 	"github.com/httpsys/httpsys/internal/wire/channel"
@@ -120,6 +121,15 @@ func (ps *Ports) openFree(p prefix.Prefix) (uint16, error) {
 		}
 	}
 	return 0, err
+}
+
+// SetSole says which registration is the only one of a port; nil: there are several.
+func (ps *Ports) SetSole(number uint16, r *exchange.Registration) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if po := ps.ports[number]; po != nil {
+		po.endpoint.Sole.Store(r)
+	}
 }
 
 // Close gives up what Open gave.

@@ -110,7 +110,11 @@ func (c *http1) process(b []byte) []byte {
 					return b
 				}
 			}
-			n, err := c.parser.Parse(b, &c.s.req, &c.s.limits.h1)
+			limits := &c.s.limits.h1
+			if c.override().NoHost {
+				limits = &c.s.limits.noHost
+			}
+			n, err := c.parser.Parse(b, &c.s.req, limits)
 			if err != nil && c.reg == nil && isForeign(b) {
 				c.foreign()
 				return nil

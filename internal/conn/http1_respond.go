@@ -207,6 +207,9 @@ func (c *http1) File(fd int, offset, length int64, end bool) {
 	}
 }
 
+// Hangup implements exchange.Client.
+func (c *http1) Hangup() { c.Close() }
+
 // Fail implements exchange.Client.
 func (c *http1) Fail(status int, reason, text string) {
 	c.x = nil
@@ -265,7 +268,12 @@ func (c *http1) fail(status int, reason, text string, retry bool) {
 	if retry {
 		extra = retryAfter
 	}
-	b := h1.AppendError(c.s.scratch[:0], x, status, text, c.s.Loop.Date(), serverLine, extra)
+	var b []byte
+	if c.override().BareErrors {
+		b = h1.AppendBareError(c.s.scratch[:0], x, status, extra)
+	} else {
+		b = h1.AppendError(c.s.scratch[:0], x, status, text, c.s.Loop.Date(), serverLine, extra)
+	}
 	c.s.scratch = b[:0]
 	c.headSent, c.done = true, true
 	if !c.body.Done() {

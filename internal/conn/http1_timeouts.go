@@ -106,12 +106,15 @@ func (c *http1) minSendRate() int64 {
 
 // override is what the prefix of the last request sets. As in HTTP.SYS, a
 // prefix's idle and header timeouts hold from the first request on that was
-// routed to it.
+// routed to it; those of the only prefix of a port hold from the first byte.
 func (c *http1) override() *exchange.Override {
-	if c.reg == nil {
-		return &noOverride
+	if c.reg != nil {
+		return &c.reg.Override
 	}
-	return &c.reg.Override
+	if r := c.endpoint.Sole.Load(); r != nil {
+		return &r.Override
+	}
+	return &noOverride
 }
 
 var noOverride exchange.Override

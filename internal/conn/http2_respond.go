@@ -269,6 +269,9 @@ func (st *stream) Abort() {
 	st.h.sendSoon()
 }
 
+// Hangup implements exchange.Client.
+func (st *stream) Hangup() { st.Abort() }
+
 // Fail implements exchange.Client.
 func (st *stream) Fail(status int, reason, text string) {
 	st.x = nil

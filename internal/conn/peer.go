@@ -18,6 +18,19 @@ func (c *Conn) Secure() bool { return c.tls != nil }
 // Witnesses implements exchange.Peer.
 func (c *Conn) Witnesses() *exchange.Witnesses { return &c.witnesses }
 
+// Number implements exchange.Peer.
+func (c *Conn) Number() uint64 { return c.id }
+
+// Hangup implements exchange.Peer. A request that has begun to come keeps its
+// connection: who wanted the end did not know of it.
+func (c *Conn) Hangup() {
+	if h := &c.http1; c.proto == protocol(h) && h.x == nil && h.state != head {
+		h.keepAlive = false
+	} else {
+		c.closeIfIdle()
+	}
+}
+
 // AppendFacts implements exchange.Peer. It is called once for each worker that
 // sees the connection, so nothing of it is kept.
 func (c *Conn) AppendFacts(dst []byte) []byte {

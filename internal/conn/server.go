@@ -75,8 +75,9 @@ func (s *Server) h2() *h2.Shared {
 // limits are config.Limits in the form that is quick to use.
 type limits struct {
 	h1                                            h1.Limits
-	headerWait, idle, entityBody, drainEntityBody int64 // ms; 0: off
-	minSendRate                                   int64 // bytes per second; 0: off
+	noHost                                        h1.Limits // the same, for prefixes that take requests without Host
+	headerWait, idle, entityBody, drainEntityBody int64     // ms; 0: off
+	minSendRate                                   int64     // bytes per second; 0: off
 }
 
 // NewServer makes the shared part of a loop's connections. loops is how many
@@ -98,6 +99,8 @@ func (s *Server) SetLimits(l config.Limits) {
 		drainEntityBody: l.DrainEntityBody.Milliseconds(),
 		minSendRate:     l.MinSendRate,
 	}
+	s.limits.noHost = s.limits.h1
+	s.limits.noHost.NoHost = true
 	s.h2limits = h2.DefaultLimits
 	s.h2limits.Head, s.h2limits.Field = l.MaxRequestBytes, l.MaxFieldLength
 	s.h2limits.Target, s.h2limits.Fields = l.MaxTargetLength, l.MaxFields
@@ -112,6 +115,8 @@ type Endpoint struct {
 	Port   uint16
 	// Connections is how many are open, on all loops.
 	Connections atomic.Int64
+	// Sole is the registration of a port that has no other.
+	Sole atomic.Pointer[exchange.Registration]
 	// Closed: no prefix is left on the port.
 	Closed atomic.Bool
 }

@@ -45,6 +45,8 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 	if cerr != nil {
 		return nil, cerr
 	}
+	override.BareErrors = p.ErrorPages != nil && !*p.ErrorPages
+	override.NoHost = p.RequireHost != nil && !*p.RequireHost
 	if cerr := d.admin.MayRegister(s.peer, pre); cerr != nil {
 		return nil, cerr
 	}
@@ -134,6 +136,11 @@ func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, com
 	}
 	d.regs[reg.ID] = reg
 	q.regs[reg.ID] = reg
+	sole := reg.Registration
+	if port, ok := d.table.Port(pre.Port); !ok || port.Registrations > 1 {
+		sole = nil
+	}
+	d.ports.SetSole(pre.Port, sole)
 	return reg, nil
 }
 

@@ -96,7 +96,7 @@ var violations = []struct {
 	{"103 behind the head", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.Response(getStream, 0, 103, nil, "")...)},
 	{"103 with END", testkit.Response(getStream, END, 103, nil, "")},
 	{"103 with a body", testkit.Response(getStream, 0, 103, nil, "x")},
-	{"CANCEL 1 of what is not opaque", testkit.Cancel(getStream, 0, 1)},
+	{"CANCEL 1 behind a head of what is not opaque", append(testkit.Response(getStream, 0, 200, nil, ""), testkit.Cancel(getStream, 0, 1)...)},
 	{"CANCEL 2", testkit.Cancel(getStream, 0, 2)},
 	{"CANCEL 3", testkit.Cancel(getStream, 0, 3)},
 

@@ -137,6 +137,7 @@ func (a *asker) Close()                   {}
 func (a *asker) Fail(status int, reason, _ string) {
 	a.failed, a.status, a.x = fmt.Sprintf("%d %s", status, reason), status, nil
 }
+func (a *asker) Hangup()   { a.failed, a.x = "hangup", nil }
 func (a *asker) Abort()    { a.failed, a.x = "abort", nil }
 func (a *asker) ReadMore() {}
 

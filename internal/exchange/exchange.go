@@ -395,7 +395,11 @@ func (x *Exchange) WindowUpdate(n int) error {
 	return nil
 }
 
-// WorkerCancels takes the worker's CANCEL: the exchange is over.
+// HeadSent says whether the client was sent a final head.
+func (x *Exchange) HeadSent() bool { return x.headSent }
+
+// WorkerCancels takes the worker's CANCEL: the exchange is over. orderly is the
+// connection's end: after what was sent in opaque mode, or instead of an answer.
 func (x *Exchange) WorkerCancels(orderly bool) {
 	if x.lostFetch() {
 		return
@@ -412,6 +416,8 @@ func (x *Exchange) WorkerCancels(orderly bool) {
 		c.Close()
 	case sent:
 		c.Abort()
+	case orderly:
+		c.Hangup()
 	default:
 		c.Fail(502, "Request_Cancelled", "The program gave up on the request.")
 	}

@@ -49,6 +49,7 @@ func (c *client) Opaque(r *message.Response) {
 }
 func (c *client) CanOpaque(int) bool                { return !c.noOpaque }
 func (c *client) Close()                            { c.note("close") }
+func (c *client) Hangup()                           { c.note("hangup") }
 func (c *client) Fail(status int, reason, _ string) { c.note("fail %d %s", status, reason) }
 func (c *client) Abort()                            { c.note("abort") }
 func (c *client) ReadMore() {

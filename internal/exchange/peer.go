@@ -11,6 +11,11 @@ type Peer interface {
 	AppendFacts(dst []byte) []byte
 	// Witnesses are those who were told.
 	Witnesses() *Witnesses
+	// Number is that of the connection.
+	Number() uint64
+	// Hangup ends the connection if nothing is under way on it, or behind the
+	// answer that is being sent.
+	Hangup()
 }
 
 // Witness is a worker that was told of a connection, and hears of its end.
@@ -37,6 +42,9 @@ func (s *Witnesses) Add(w Witness) bool {
 	s.list = append(slices.DeleteFunc(s.list, Witness.Gone), w)
 	return true
 }
+
+// Last says whether w had the last request of the connection.
+func (s *Witnesses) Last(w Witness) bool { return len(s.list) > 0 && s.list[0] == w }
 
 // End tells all that the connection has ended.
 func (s *Witnesses) End(number uint64) {

@@ -278,6 +278,9 @@ func (f *fill) Close() { f.unwanted(true) }
 // Fail implements Client: the exchange is over.
 func (f *fill) Fail(int, string, string) { f.Abort() }
 
+// Hangup implements Client.
+func (f *fill) Hangup() { f.Abort() }
+
 // Abort implements Client.
 func (f *fill) Abort() {
 	f.leader = nil

@@ -34,6 +34,9 @@ type Override struct {
 	// OpaqueIdle is after how long without a byte either way a connection in opaque
 	// mode is closed. There is no setting of the machine to inherit.
 	OpaqueIdle *time.Duration
+
+	BareErrors bool // answers of the daemon itself have no page
+	NoHost     bool // HTTP/1.1 requests may come without Host
 }
 
 // Router finds the registration for a request. A *prefix.Table is one.

@@ -32,6 +32,8 @@ type Client interface {
 	CanOpaque(status int) bool
 	// Close ends an opaque exchange once everything is sent.
 	Close()
+	// Hangup ends the connection or stream without an answer; no head was sent before.
+	Hangup()
 	// Fail answers with an error of the daemon; no head was sent before. reason
 	// is for the log, in HTTP.SYS's words.
 	Fail(status int, reason, text string)

@@ -90,6 +90,8 @@ type Channel struct {
 	again    bool // in the loop's list for the next turn
 	closing  bool // the application will send no more: read to the end
 
+	peers map[uint64]exchange.Peer // the connections that the application was told of, by number
+
 	streams  []stream // by number; 0 is not used
 	free     []uint32
 	sent     uint64 // requests sent, for the number of a request

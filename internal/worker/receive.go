@@ -132,6 +132,13 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 	case channel.GoAway:
 		c.GoAway()
 		return nil
+	case channel.Disconnection:
+		number, err := channel.ParseDisconnection(payload)
+		if err != nil {
+			return err
+		}
+		c.hangup(number)
+		return nil
 	case channel.Response, channel.Data, channel.Trailers, channel.File, channel.Window, channel.Cancel:
 	case channel.Socket:
 		if h.Value != channel.SocketRelayed {
@@ -163,7 +170,7 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 	case channel.Socket:
 		return x.SocketRefused()
 	case channel.Cancel:
-		if h.Value > 1 || h.Value == 1 && !x.IsOpaque() {
+		if h.Value > 1 || h.Value == 1 && !x.IsOpaque() && x.HeadSent() {
 			return exchange.ErrOrder
 		}
 		x.WorkerCancels(h.Value == 1)

@@ -42,10 +42,23 @@ func (c *Channel) tell(p exchange.Peer) {
 	c.out = channel.AppendHeader(c.out, channel.Header{Type: channel.Connection})
 	c.out = p.AppendFacts(c.out)
 	channel.PutLength(c.out[at:], len(c.out)-at-channel.HeaderSize)
+	if c.peers == nil {
+		c.peers = map[uint64]exchange.Peer{}
+	}
+	c.peers[p.Number()] = p
+}
+
+// hangup ends a connection that the application was told of and wants no more
+// of. Where another application had the last request, it is that one's matter.
+func (c *Channel) hangup(number uint64) {
+	if p := c.peers[number]; p != nil && p.Witnesses().Last(c) {
+		p.Hangup()
+	}
 }
 
 // Disconnected implements exchange.Witness.
 func (c *Channel) Disconnected(number uint64) {
+	delete(c.peers, number)
 	c.out = channel.AppendDisconnection(c.out, number)
 	c.wrote()
 }

@@ -142,6 +142,7 @@ func (c *client) File(fd int, _, _ int64, end bool) { unix.Close(fd) }
 func (c *client) Opaque(*message.Response)          {}
 func (c *client) CanOpaque(int) bool                { return true }
 func (c *client) Close()                            { c.over() }
+func (c *client) Hangup()                           { c.over() }
 func (c *client) Fail(status int, _, _ string)      { c.status = status; c.over() }
 func (c *client) Abort()                            { c.over() }
 func (c *client) Stored(*cache.Answer, bool)        {}

@@ -106,6 +106,8 @@ async function bind(s, registration) {
   if (settings.queueLength !== undefined) params.limit = settings.queueLength;
   const chosen = timeouts && timeouts();
   if (chosen) params.timeouts = chosen;
+  if (registration.errorPages === false) params.error_pages = false;
+  if (registration.requireHost === false) params.require_host = false;
   const own = certificate && certificate();
   if (own) params.certificate = own;
   let result;

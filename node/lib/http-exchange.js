@@ -26,9 +26,9 @@ const HEAD_LIMIT = 65536;
 // need to call it.
 const nop = (() => {
   let seen;
-  const message = new http.ServerResponse({ method: 'GET', httpVersionMajor: 1, httpVersionMinor: 1, headers: {} });
+  const message = new http.OutgoingMessage();
   message._writeRaw = (data, encoding, callback) => { seen = callback; };
-  message.setHeader('content-length', 1);
+  message._header = 'x';
   message.write('x');
   return seen;
 })();
@@ -49,6 +49,8 @@ class HttpExchange extends Exchange {
     this.answered = false; // the response is finished
     this.upgraded = false; // the program has the socket
     this.gone = false; // nobody waits for the answer
+    this.broken = false; // the request will not be complete
+    this.began = 0; // when, in milliseconds, if a body follows
     this.raw = false; // the program writes to the socket by itself
     this.chunk = -1; // state of a chunked body, or -1
     this.chunkLeft = 0;
@@ -104,6 +106,7 @@ class HttpExchange extends Exchange {
     }
     parser.incoming = req;
     const complete = this.complete;
+    if (!complete) this.began = this.loop.now;
     let treatment = 0;
     try {
       treatment = parser.onIncoming(req, keepAlive);
@@ -112,6 +115,8 @@ class HttpExchange extends Exchange {
         if (treatment === 2) this.upgrade();
       } else {
         if (this.first !== null) {
+          // A program that has begun to read would have been asked by now.
+          if (isRead(req)) req._consuming = true;
           const { first } = this;
           this.first = null;
           this.deliver(first);
@@ -145,7 +150,7 @@ class HttpExchange extends Exchange {
     const { listener, text, version, connection } = this;
     const { server } = listener;
     if (server.maxConnections != null && server._connections >= server.maxConnections) {
-      const socket = createSocket(null, false, undefined, text[3], text[4], () => {});
+      const socket = createSocket(null, false, undefined, listener.peerOf(text[3]), listener.peerOf(text[4]), () => {});
       server.emit('drop', {
         localAddress: socket.localAddress, localPort: socket.localPort, localFamily: socket.localFamily,
         remoteAddress: socket.remoteAddress, remotePort: socket.remotePort, remoteFamily: socket.remoteFamily,
@@ -155,7 +160,7 @@ class HttpExchange extends Exchange {
     }
     const key = version < 20 ? connection : this;
     const { facts } = this;
-    const socket = createSocket(server, listener.secure, facts, text[3], text[4], () => listener.forget(key, socket));
+    const socket = createSocket(server, listener.secure, facts, listener.peerOf(text[3]), listener.peerOf(text[4]), () => listener.forget(key, socket));
     if (facts !== undefined && version < 20) keep(facts, socket);
     server._connections++;
     if (listener.secure && server.requestCert === true && server.rejectUnauthorized !== false && !socket.authorized) {
@@ -209,7 +214,13 @@ class HttpExchange extends Exchange {
   bodyEnd(trailers) {
     if (this.raw) return;
     this.resource.runInAsyncScope(finishBody, null, this, trailers);
-    if (this.answered) this.end();
+    if (this.answered) this.conclude();
+  }
+
+  // conclude ends the response.
+  conclude() {
+    if (this.trailerText) this.endWithTrailers(trailerList(this.trailerText));
+    else this.end();
   }
 
   cancelled(reason) {
@@ -296,13 +307,8 @@ class HttpExchange extends Exchange {
     if (this.answered || this.over) return;
     this.answered = true;
     if (!this.headSent || this.raw || this.upgraded) return;
-    if (this.trailerText) {
-      this.endWithTrailers(trailerList(this.trailerText));
-    } else if (this.complete || !isRead(this.req)) {
-      this.end();
-    } else {
-      return; // the program goes on reading the body: bodyEnd ends the stream
-    }
+    if (!this.complete && isRead(this.req)) return; // the program goes on reading the body: bodyEnd ends the stream
+    this.conclude();
     if (!this.complete) { // the daemon drops the rest of the body
       this.complete = true;
       process.nextTick(dropBody, this.req);
@@ -358,7 +364,7 @@ class HttpExchange extends Exchange {
     if (this.upgraded && (this.req.method === 'CONNECT' ? status >= 200 && status < 300 : status === 101)) {
       this.turnOpaque(all.subarray(0, end + 4), status);
       rest = all.subarray(end + 4);
-    } else if (this.complete && this.version < 20) {
+    } else if (this.complete && !this.broken && this.version < 20) {
       this.turnOpaque(EMPTY, 0);
     } else if (status >= 200 && !/\r\ntransfer-encoding:/i.test(head)) {
       // The request is not complete: an ordinary response, and the connection
@@ -378,7 +384,7 @@ class HttpExchange extends Exchange {
     if (this.headSent || this.over) return;
     const kept = this.pendingHead;
     this.pendingHead = null;
-    if (this.complete && this.version < 20) {
+    if (this.complete && !this.broken && this.version < 20) {
       this.turnOpaque(EMPTY, 0);
       if (kept !== null) this.body(kept, null, null);
     }
@@ -404,15 +410,24 @@ class HttpExchange extends Exchange {
     } else if (this.answered || (this.raw && this.headSent)) {
       this.end();
     } else {
-      this.abort();
+      this.abort(hard);
     }
   }
 
+  // hangUp: the program has closed a connection between two requests.
+  hangUp() {
+    if (this.version < 20) this.loop.hangUp(this.connection);
+  }
+
   // abort closes the client's connection without an answer, as Node does when a
-  // socket is destroyed; where that cannot be asked for, the daemon answers 502.
-  abort() {
+  // socket is destroyed; an answer that was begun is cut.
+  abort(hard) {
     this.dropHeld();
-    if (!this.headSent && this.complete && this.version < 20) this.turnOpaque(EMPTY, 0);
+    if (!hard && !this.headSent) {
+      this.cancel(1);
+      return;
+    }
+    if (hard && !this.headSent && this.complete && !this.broken && this.version < 20) this.turnOpaque(EMPTY, 0);
     this.cancel(0);
   }
 }
@@ -479,10 +494,15 @@ function cancelled(x, reason) {
   }
   switch (reason) {
     case Cancel.BODY: {
-      // As if Node's parser had met it: 'clientError', or 400 and the end.
+      // As if Node's parser had met it: 'clientError', or 400 and the end; 408
+      // where the program's time for a request is over.
       x.complete = true;
+      x.broken = true;
       const genuine = socket[kGenuine];
-      const err = coded(Error, 'HPE_INVALID_EOF_STATE', 'Parse Error: the request body did not arrive in full');
+      const { requestTimeout } = x.listener.server;
+      const late = requestTimeout > 0 && x.loop.now - x.began >= requestTimeout;
+      const err = late ? coded(Error, 'ERR_HTTP_REQUEST_TIMEOUT', 'Request timeout')
+        : coded(Error, 'HPE_INVALID_EOF_STATE', 'Parse Error: the request body did not arrive in full');
       err.bytesParsed = 0;
       err.rawPacket = EMPTY;
       if (genuine !== null && genuine.error && !x.upgraded) genuine.error.call(socket, err);

@@ -56,6 +56,9 @@ class Listener {
       url,
       queue: queue === undefined ? queueName(url) : queue,
       timeouts: () => timeouts(this.server),
+      // A port of its own answers as Node would, and wants what Node wants.
+      errorPages: this.where.urls === undefined ? false : undefined,
+      requireHost: this.server.requireHostHeader === true ? undefined : false,
       certificate: this.secure ? () => certificateOf(this.server) : undefined,
       exchange: HttpExchange,
       listener: this,
@@ -95,6 +98,12 @@ class Listener {
     const all = this.registrations;
     this.registrations = [];
     return Promise.all(all.map((r) => front.unregister(r).catch(() => {})));
+  }
+
+  // peerOf is how a socket that listens on :: sees an address: those of IPv4 are
+  // mapped into IPv6.
+  peerOf(text) {
+    return this.where.address === '::' && text.charCodeAt(0) !== 0x5b ? `[::ffff:${text.replace(/:(?=\d+$)/, ']:')}` : text;
   }
 
   forget(key, socket) {
@@ -172,8 +181,12 @@ function timeouts(server) {
     if (Number.isFinite(v) && v >= 0 && v !== standard[key]) t[name] = Math.floor(v);
   };
   set('idle_connection_ms', 'keepAliveTimeout');
-  set('header_wait_ms', 'headersTimeout');
   set('entity_body_ms', 'requestTimeout');
+  // The head has to come within both; 0 is no limit.
+  if (server.headersTimeout !== standard.headersTimeout || server.requestTimeout !== standard.requestTimeout) {
+    const limits = [server.headersTimeout, server.requestTimeout].filter((v) => Number.isFinite(v) && v > 0);
+    t.header_wait_ms = limits.length > 0 ? Math.floor(Math.min(...limits)) : 0;
+  }
   return Object.keys(t).length > 0 ? t : undefined;
 }
 

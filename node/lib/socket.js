@@ -153,7 +153,10 @@ const members = {
 
   _destroy(err, callback) {
     const x = this[kExchange];
-    if (x !== null && !x.over) x.socketDestroyed(this[kReset]);
+    if (x !== null) {
+      if (!x.over) x.socketDestroyed(this[kReset]);
+      else if (!x.gone) x.hangUp();
+    }
     if (this[kTimer] !== null) {
       clearTimeout(this[kTimer]);
       this[kTimer] = null;
@@ -289,6 +292,7 @@ function createSocket(server, secure, told, peer, local, onGone) {
     socket.alpnProtocol = told.protocol || false;
     socket.servername = told.serverName || false;
     socket.secureConnecting = false;
+    socket._secureEstablished = true;
   }
   socket.server = server;
   socket._server = server;

@@ -614,3 +614,80 @@ test('httpsys: a response that no client may see costs one request, and says why
   await three;
   assert.match(warnings[0], /^HTTPSYS_BAD_RESPONSE .*Content-Length is not one number/);
 });
+
+both('what no server can read is answered without a word too many', async (t, http) => {
+  const port = await listening(t, http.createServer((req, res) => res.end('fine')));
+  const bare = (status) => `HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`;
+  assert.strictEqual(await talk(port, 'GET / HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n'), bare('400 Bad Request'));
+  assert.match(await talk(port, 'GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1.1 400 Bad Request\r\nConnection: close\r\n/);
+  assert.strictEqual(await talk(port, `GET / HTTP/1.1\r\nHost: x\r\nA: ${'b'.repeat(70000)}\r\n\r\n`), bare('431 Request Header Fields Too Large'));
+});
+
+both('requireHostHeader: false', async (t, http) => {
+  const port = await listening(t, http.createServer({ requireHostHeader: false }, (req, res) => res.end(String(req.headers.host))));
+  assert.match(await talk(port, 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n'), /\r\n\r\nundefined$/);
+});
+
+both('a head and a body that come too slowly', async (t, http) => {
+  const server = http.createServer({ headersTimeout: 100, requestTimeout: 200, connectionsCheckingInterval: 20 }, () => {});
+  const port = await listening(t, server);
+  const late = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n';
+  assert.strictEqual(await talk(port, 'GET / HTTP/1.1\r\nHost: x\r\n'), late);
+  assert.strictEqual(await talk(port, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc'), late);
+});
+
+both('a body that breaks off is a clientError', async (t, http) => {
+  const server = http.createServer((req) => req.resume());
+  const port = await listening(t, server);
+  const bad = 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
+  server.on('clientError', (err, socket) => socket.end(`HTTP/1.1 499 ${/^HPE_/.test(err.code)}\r\nConnection: close\r\n\r\n`));
+  const s = net.connect(port, '127.0.0.1');
+  const request = once(server, 'request');
+  s.write(bad);
+  await request;
+  s.write('zz\r\n');
+  let got = '';
+  s.setEncoding('latin1').on('data', (d) => { got += d; });
+  await once(s, 'end');
+  assert.match(got, /^HTTP\/1.1 (499 true|400 )/); // the daemon's own word, if it was first
+  assert.strictEqual((await request)[0].complete, false);
+});
+
+both('closing a connection between two requests', async (t, http) => {
+  const server = http.createServer((req, res) => res.end('one'));
+  const port = await listening(t, server);
+  for (const close of [(s) => s.destroy(), (s) => s.end(), () => server.closeIdleConnections()]) {
+    const client = net.connect(port, '127.0.0.1');
+    const connection = once(server, 'connection');
+    client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(client, 'data');
+    const [socket] = await connection;
+    await new Promise(setImmediate);
+    close(socket);
+    client.resume();
+    await once(client, 'end');
+    client.destroy();
+  }
+});
+
+both('a client that leaves between two requests', async (t, http) => {
+  const server = http.createServer((req, res) => res.end('one'));
+  const port = await listening(t, server);
+  const client = net.connect(port, '127.0.0.1');
+  const connection = once(server, 'connection');
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(client, 'data');
+  const [socket] = await connection;
+  const closed = once(socket, 'close');
+  client.destroy();
+  await closed;
+  if (server._connections > 0) await new Promise(setImmediate);
+  assert.strictEqual(server._connections, 0);
+});
+
+both('keepAliveTimeout closes an idle connection', async (t, http) => {
+  const server = http.createServer((req, res) => res.end('one'));
+  server.keepAliveTimeout = 30;
+  const port = await listening(t, server);
+  assert.match(await talk(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1.1 200 OK[^]*one$/);
+});

@@ -85,6 +85,10 @@ type RegisterParams struct {
 	Limit    int       `json:"limit,omitempty"`
 	MaxAgeMS *int64    `json:"max_age_ms,omitempty"`
 	Timeouts *Timeouts `json:"timeouts,omitempty"`
+	// ErrorPages false leaves out the pages of the daemon's own answers, RequireHost
+	// false takes HTTP/1.1 requests without Host.
+	ErrorPages  *bool `json:"error_pages,omitempty"`
+	RequireHost *bool `json:"require_host,omitempty"`
 	// Certificate is for an https prefix where no administrator has bound one.
 	Certificate *Certificate `json:"certificate,omitempty"`
 	// OpaqueLimit is how many connections in opaque mode may be relayed at once;

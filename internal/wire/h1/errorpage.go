@@ -49,6 +49,22 @@ func AppendError(dst []byte, x Exchange, status int, text string, date, server, 
 	return append(dst, end...)
 }
 
+// AppendBareError appends a whole response of the daemon's without a page, a name
+// or a date: what a program's own server says of what it cannot read.
+func AppendBareError(dst []byte, x Exchange, status int, extra []byte) []byte {
+	dst = appendStatusLine(dst, status, nil)
+	dst = append(dst, extra...)
+	switch {
+	case !x.KeepAlive:
+		dst = append(dst, "Connection: close\r\n"...)
+	case x.Version < 11:
+		dst = append(dst, "Content-Length: 0\r\nConnection: keep-alive\r\n"...)
+	default:
+		dst = append(dst, "Content-Length: 0\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
 func appendHeading(dst []byte, status int, reason string) []byte {
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')

@@ -52,8 +52,12 @@ func Frame(x Exchange, r *message.Response, bodyComplete bool, bodyLen int64) (
 	if r.ContentLength >= 0 {
 		return FramingLength, r.ContentLength, keepAlive && (!bodyComplete || bodyLen == r.ContentLength)
 	}
-	if bodyComplete && !(r.Text && r.TransferEncoding != nil && x.Version >= 11) {
+	if bodyComplete && !(r.Text && (r.Close || r.TransferEncoding != nil && x.Version >= 11)) {
 		return FramingLength, bodyLen, keepAlive
+	}
+	// An application that wrote text may mark the end by closing.
+	if r.Text && r.Close && r.TransferEncoding == nil {
+		return FramingClose, -1, false
 	}
 	// 7. RFC 9112 6.1: never chunked to a client that did not say HTTP/1.1.
 	if x.Version >= 11 {

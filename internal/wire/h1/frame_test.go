@@ -64,7 +64,9 @@ func TestTextResponseHead(t *testing.T) {
 		{"first of all", "", "connection: Keep-Alive|Content-Length: 0", 0, "Connection: keep-alive|Content-Length: 0"},
 		{"last of all", "", "Content-Length: 0|Connection: close", 0, "Content-Length: 0|Connection: close"},
 		{"not what is not true", "close", "Connection: keep-alive|Keep-Alive: timeout=5|A: b", 0, "Connection: close|A: b|Content-Length: 0"},
-		{"no lifetime of a connection that ends", "", "Keep-Alive: timeout=5|Connection: close|A: b", 0, "Connection: close|A: b|Content-Length: 0"},
+		{"no lifetime of a connection that ends", "", "Keep-Alive: timeout=5|Connection: close|A: b|Content-Length: 0", 0, "Connection: close|A: b|Content-Length: 0"},
+		{"an end by closing", "", "Connection: close|A: b", 5, "Connection: close|A: b"},
+		{"but not instead of chunks", "", "Connection: close|Transfer-Encoding: chunked", 5, "Connection: close|Transfer-Encoding: chunked"},
 		{"a length that goes, behind the connection", "204", "A: b|Connection: keep-alive|C: d|Content-Length: 0|E: f", 0,
 			"A: b|Connection: keep-alive|C: d|E: f"},
 		{"and in front of it", "204", "A: b|Content-Length: 0|Connection: keep-alive|C: d", 0, "A: b|Connection: keep-alive|C: d"},
@@ -260,6 +262,23 @@ func TestRenderAllocatesNothing(t *testing.T) {
 		AppendError(b, x, 404, "Nothing here.", testDate, testServer, nil)
 	}); allocs != 0 {
 		t.Errorf("%v allocations", allocs)
+	}
+}
+
+func TestBareError(t *testing.T) {
+	for _, row := range []struct {
+		x     Exchange
+		extra string
+		want  string
+	}{
+		{Exchange{Version: 11}, "", "Connection: close\r\n"},
+		{Exchange{Version: 11, KeepAlive: true}, "Retry-After: 1\r\n", "Retry-After: 1\r\nContent-Length: 0\r\n"},
+		{Exchange{Version: 10, KeepAlive: true}, "", "Content-Length: 0\r\nConnection: keep-alive\r\n"},
+		{Exchange{Version: 11, KeepAlive: true, Head: true}, "", "Content-Length: 0\r\n"},
+	} {
+		if got := string(AppendBareError(nil, row.x, 400, []byte(row.extra))); got != "HTTP/1.1 400 Bad Request\r\n"+row.want+"\r\n" {
+			t.Errorf("%+v: got %q", row.x, got)
+		}
 	}
 }
 

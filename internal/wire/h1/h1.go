@@ -32,6 +32,10 @@ type Limits struct {
 	Field  int // bytes of one field line, without its CRLF
 	Target int // bytes of the request target
 	Fields int // number of field lines
+
+	// NoHost takes HTTP/1.1 requests without Host, for programs that have asked
+	// for them (Node: requireHostHeader). RFC 9112 3.2 wants them refused.
+	NoHost bool
 }
 
 // DefaultLimits are what holds if nobody set anything else. As in HTTP.SYS a

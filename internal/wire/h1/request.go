@@ -59,7 +59,7 @@ func (p *HeadParser) Parse(buf []byte, r *Request, l *Limits) (n int, err error)
 	}
 	p.scanner = scanner{}
 	r.limits = l
-	if e = r.interpret(); e != nil {
+	if e = r.interpret(l.NoHost); e != nil {
 		return 0, e
 	}
 	return n, nil
@@ -186,7 +186,7 @@ func versionByte(c byte, i int) bool {
 var http11 = binary.LittleEndian.Uint64([]byte("HTTP/1.1"))
 
 // interpret settles what the fields mean together: host, framing, connection.
-func (r *Request) interpret() *Error {
+func (r *Request) interpret(noHost bool) *Error {
 	var host, length, coding []byte
 	hosts, lengths, codings := 0, 0, 0
 	closing, keep, upgradeOption, upgrade := false, false, false, false
@@ -228,7 +228,7 @@ func (r *Request) interpret() *Error {
 
 	// RFC 9112 3.2: exactly one valid Host in HTTP/1.1, even where the target
 	// brings its own authority (3.2.2). In HTTP/1.0 there may be none.
-	if hosts > 1 || hosts == 0 && r.Version >= 11 {
+	if hosts > 1 || hosts == 0 && r.Version >= 11 && !noHost {
 		return ErrHost
 	}
 	if hosts == 1 {

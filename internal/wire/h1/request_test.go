@@ -420,16 +420,16 @@ func TestLimits(t *testing.T) {
 		make   func(n int) string // a request at the limit when n is 0
 		want   *Error
 	}{
-		{"head", Limits{100, 100, 100, 10}, func(n int) string { return line + "A: " + fill(68+n) + "\r\n\r\n" }, ErrHeadLength},
-		{"head of many fields", Limits{100, 100, 100, 10}, func(n int) string { return line + "A: b\r\n" + "C: " + fill(62+n) + "\r\n\r\n" }, ErrHeadLength},
-		{"head with empty lines in front", Limits{104, 100, 100, 10},
+		{"head", Limits{100, 100, 100, 10, false}, func(n int) string { return line + "A: " + fill(68+n) + "\r\n\r\n" }, ErrHeadLength},
+		{"head of many fields", Limits{100, 100, 100, 10, false}, func(n int) string { return line + "A: b\r\n" + "C: " + fill(62+n) + "\r\n\r\n" }, ErrHeadLength},
+		{"head with empty lines in front", Limits{104, 100, 100, 10, false},
 			func(n int) string { return "\r\n\r\n" + line + "A: " + fill(68+n) + "\r\n\r\n" }, ErrHeadLength},
-		{"field value", Limits{200, 20, 100, 10}, func(n int) string { return line + "A: " + fill(17+n) + "\r\n\r\n" }, ErrFieldLength},
-		{"field of white space", Limits{200, 20, 100, 10}, func(n int) string { return line + "A:" + strings.Repeat(" ", 18+n) + "\r\n\r\n" }, ErrFieldLength},
-		{"field name", Limits{200, 20, 100, 10}, func(n int) string { return line + fill(19+n) + ":\r\n\r\n" }, ErrFieldLength},
-		{"fields", Limits{200, 20, 100, 10}, func(n int) string { return line + strings.Repeat("A: b\r\n", 9+n) + "\r\n" }, ErrFields},
-		{"target", Limits{200, 20, 30, 10}, func(n int) string { return "GET /" + fill(29+n) + " HTTP/1.1\r\nHost: h\r\n\r\n" }, ErrURLLength},
-		{"method", Limits{200, 20, 30, 10}, func(n int) string { return fill(64+n) + " / HTTP/1.1\r\nHost: h\r\n\r\n" }, ErrVerbLength},
+		{"field value", Limits{200, 20, 100, 10, false}, func(n int) string { return line + "A: " + fill(17+n) + "\r\n\r\n" }, ErrFieldLength},
+		{"field of white space", Limits{200, 20, 100, 10, false}, func(n int) string { return line + "A:" + strings.Repeat(" ", 18+n) + "\r\n\r\n" }, ErrFieldLength},
+		{"field name", Limits{200, 20, 100, 10, false}, func(n int) string { return line + fill(19+n) + ":\r\n\r\n" }, ErrFieldLength},
+		{"fields", Limits{200, 20, 100, 10, false}, func(n int) string { return line + strings.Repeat("A: b\r\n", 9+n) + "\r\n" }, ErrFields},
+		{"target", Limits{200, 20, 30, 10, false}, func(n int) string { return "GET /" + fill(29+n) + " HTTP/1.1\r\nHost: h\r\n\r\n" }, ErrURLLength},
+		{"method", Limits{200, 20, 30, 10, false}, func(n int) string { return fill(64+n) + " / HTTP/1.1\r\nHost: h\r\n\r\n" }, ErrVerbLength},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			for n := -1; n <= 1; n++ {
@@ -596,5 +596,26 @@ func TestParseAllocatesNothing(t *testing.T) {
 		}
 	}); allocs != 0 {
 		t.Errorf("a refusal: %v allocations", allocs)
+	}
+}
+
+// A program may ask for requests that RFC 9112 3.2 wants refused; no more than that.
+func TestNoHost(t *testing.T) {
+	limits := DefaultLimits
+	limits.NoHost = true
+	for in, want := range map[string]error{
+		"GET / HTTP/1.1\r\n\r\n":                         nil,
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n":              nil,
+		"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n":   ErrHost,
+		"GET / HTTP/1.1\r\nHost: a b\r\n\r\n":            ErrHost,
+		"GET http://b/ HTTP/1.1\r\nHost: a b\r\n\r\n":    ErrHost,
+		"GET / HTTP/1.1\r\nContent-Length: 1, 2\r\n\r\n": ErrLength,
+	} {
+		var p HeadParser
+		var r Request
+		n, err := p.Parse([]byte(in), &r, &limits)
+		if want == nil && (err != nil || n != len(in)) || want != nil && err != want {
+			t.Errorf("%q: %d, %v, want %v", in, n, err, want)
+		}
 	}
 }

@@ -11,7 +11,7 @@
 // is which shows the epoch, which changes with each CREDIT frame.
 
 const net = require('net');
-const { VERSION, Type, Cancel, ProtocolError, encode, encodeJSON, increment, json, reason, trailerStrings,
+const { VERSION, HEADER, Type, Cancel, ProtocolError, encode, encodeJSON, increment, json, reason, trailerStrings,
   connectionFacts, disconnection } = require('./frame');
 const { Reader } = require('./reader');
 const { Writer } = require('./writer');
@@ -187,6 +187,18 @@ class Loop {
     this.owed = 0;
     this.epoch++;
     this.out.small(Type.CREDIT, 0, 0, 0, owed);
+  }
+
+  // hangUp asks for the end of a client's connection on which nothing is under
+  // way, or behind the answer that is being sent.
+  hangUp(connection) {
+    if (this.dead || !this.connections.has(connection)) return;
+    const { out } = this;
+    out.room(HEADER + 8);
+    out.header(8, 0, Type.DISCONNECTION, 0, 0);
+    out.slab.writeBigUInt64LE(BigInt(connection), out.at);
+    out.at += 8;
+    out.soon();
   }
 
   // leave asks for no more requests, and ends the connection in order.

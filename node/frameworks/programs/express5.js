@@ -1,0 +1,3 @@
+'use strict';
+
+require('./support').serve(require('./express-app')(require('express')));
