@@ -34,10 +34,10 @@ async function run(dir, args, env = {}) {
 
 // A program that asks itself, says whether the daemon has answered, and ends.
 const BODY = `
-const server = createServer((req, res) => res.end('hello'));
+const server = createServer((req, res) => { res.setHeader('X-On', req.httpsys ? 'httpsys' : 'node'); res.end('hello'); });
 server.listen(0, '127.0.0.1', () => {
   const req = http.get({ port: server.address().port, host: '127.0.0.1', agent: false }, (res) => {
-    console.log([res.headers.server || 'node', typeof http.httpsys_version].join(' '));
+    console.log([res.headers['x-on'], typeof http.httpsys_version].join(' '));
     res.resume();
     server.close();
   });

@@ -11,16 +11,17 @@ class Client {
   constructor(port, tls) {
     this.port = port;
     this.tls = tls;
+    this.headers = {}; // of every request
     this.options = { host: 'localhost', port, ...(tls ? { ca: ca() } : {}) };
     this.agent = new (tls ? https : http).Agent({ keepAlive: true, maxSockets: 4, ...this.options });
     this.url = `${tls ? 'https' : 'http'}://localhost:${port}`;
     this.ws = `${tls ? 'wss' : 'ws'}://localhost:${port}`;
   }
 
-  // request resolves with the whole answer. options.abort cuts it after so many bytes.
-  request(method, path, { headers = {}, body, trailers } = {}) {
+  // request resolves with the whole answer; cut: it was not complete.
+  request(method, path, { headers = {}, body } = {}) {
     return new Promise((resolve, reject) => {
-      const req = (this.tls ? https : http).request({ ...this.options, agent: this.agent, method, path, headers }, (res) => {
+      const req = (this.tls ? https : http).request({ ...this.options, agent: this.agent, method, path, headers: { ...this.headers, ...headers } }, (res) => {
         const chunks = [];
         res.on('data', (d) => chunks.push(d));
         const done = (cut) => resolve({
@@ -31,9 +32,7 @@ class Client {
         res.on('error', () => done(true));
       });
       req.on('error', reject);
-      if (trailers) req.addTrailers(trailers);
-      if (body !== undefined && typeof body.pipe === 'function') body.pipe(req);
-      else req.end(body);
+      req.end(body);
     });
   }
 
@@ -45,9 +44,10 @@ class Client {
     });
   }
 
-  // plain leaves out what differs from one run to the next.
+  // plain leaves out what differs from one run to the next, and what the daemon's
+  // cache says of itself.
   plain(headers) {
-    const { date, ...rest } = headers;
+    const { date, 'cache-status': ignored, ...rest } = headers;
     return { ...JSON.parse(this.normal(JSON.stringify(rest))), ...(date ? { date: !Number.isNaN(Date.parse(date)) } : {}) };
   }
 
