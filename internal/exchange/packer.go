@@ -240,6 +240,9 @@ func (p *packer) CanOpaque(int) bool { return false }
 // Close implements Client.
 func (p *packer) Close() { panic("exchange: close of what is not opaque") }
 
+// Hangup implements Client.
+func (p *packer) Hangup() { panic("exchange: a hang-up behind a head") }
+
 // Fail implements Client.
 func (p *packer) Fail(int, string, string) { panic("exchange: an error page behind a head") }
 

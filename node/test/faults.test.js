@@ -56,6 +56,7 @@ both('wrong values throw what they throw in Node', async (t, http) => {
     wrong(() => res.writeHead(99));
     wrong(() => res.writeHead(1000));
     wrong(() => res.writeHead(200, 'a\r\nb'));
+    res.statusMessage = undefined;
     wrong(() => res.writeHead(200, { 'a\n': 'b' }));
     wrong(() => res.writeHead(200, { a: 'b\0' }));
     wrong(() => res.writeEarlyHints({ link: 'nonsense' }));
@@ -132,11 +133,7 @@ both('sockets destroyed in every state', async (t, http) => {
     const client = talk(port, sent);
     await served;
     assert.strictEqual((await request(neighbour)).body, 'undisturbed', name);
-    if (name !== 'destroys the socket behind the answer' || http === nodeHttp) {
-      assert.match(await client, want, name);
-    } else {
-      assert.match(await client, want, name);
-    }
+    assert.match(await client, want, name);
     act = (req, res) => res.end('next');
     assert.strictEqual((await request(port)).body, 'next', name);
   }
@@ -169,9 +166,12 @@ both('bodies that nobody reads, and responses that nobody ends', async (t, http)
     assert.match(await talk(port, `POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n${'x'.repeat(500)}`, /too long$/), / 413 /);
   }
   assert.strictEqual(leaked.length, 50);
+  // Each learns that its client has left; one whose body nobody reads, when the
+  // program looks.
   const gone = Promise.all(leaked.map((res) => once(res, 'close')));
+  leaked.forEach((res) => res.req.resume());
   clients.forEach((c) => c.destroy());
-  await gone; // each learns that its client has left
+  await gone;
 });
 
 test('a listener that throws in a batch of 64 leaves 63 answered', { timeout: 30000 }, async (t) => {

@@ -51,7 +51,7 @@ func AppendResponseHead(dst []byte, x Exchange, r *message.Response, f Framing, 
 	}
 	at := -1 // of the Connection field, in text that has one
 	if r.Text && !tunnel {
-		at = r.ConnectionAt
+		at = min(r.ConnectionAt, len(r.Fields)) // some may have been taken off
 	}
 	if at < 0 {
 		dst = appendFields(dst, r.Fields, skip)
