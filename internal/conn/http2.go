@@ -74,6 +74,15 @@ func (c *http2) lend() {
 	}
 }
 
+// unlend gives back an array that nothing was written to: ten thousand idle
+// connections must not hold ten thousand of them.
+func (c *http2) unlend() {
+	if b := c.core.Out; b != nil && len(b) == 0 {
+		c.core.Out = nil
+		c.s.pool.takeBack(b)
+	}
+}
+
 // sendSoon sees to it that what the core has written leaves at the end of the
 // turn, together with all that the turn still adds.
 func (c *http2) sendSoon() { c.s.flushLater(c.Conn) }
@@ -99,6 +108,8 @@ func (c *http2) process(b []byte) []byte {
 	}
 	if !c.closed && (len(c.core.Out) > 0 || c.failed || c.core.Done() || c.core.Ready() != nil) {
 		c.sendSoon()
+	} else {
+		c.unlend()
 	}
 	c.arm()
 	return b
@@ -186,6 +197,7 @@ func (c *http2) turnEnd() {
 func (c *http2) push() {
 	b := c.core.Out
 	if len(b) == 0 {
+		c.unlend()
 		c.settle()
 		return
 	}

@@ -97,3 +97,56 @@ func wantCalm(t *testing.T, c net.Conn, text string) {
 		}
 	}
 }
+
+// An idle connection of HTTP/2 holds no buffer either, whatever came last.
+func TestIdleHTTP2ConnectionsHoldNothing(t *testing.T) {
+	r := newRig(t, exchange.Override{})
+	r.take = func(x *exchange.Exchange) { x.Respond(ok(), []byte("hello"), true) }
+	var out bytes.Buffer
+	out.WriteString(peer.ClientPreface)
+	fr := peer.NewFramer(&out, nil)
+	fr.WriteSettings()
+	fr.WriteSettingsAck()
+	var block bytes.Buffer
+	enc := hpack.NewEncoder(&block)
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}} {
+		enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+	}
+	fr.WriteHeaders(peer.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	fr.WriteWindowUpdate(0, 100) // answered by nothing
+	for range 20 {
+		c := r.dial()
+		c.Write(out.Bytes())
+		in := peer.NewFramer(c, c)
+		for {
+			f, err := in.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Header().Type == peer.FrameData {
+				break
+			}
+		}
+		in.WriteWindowUpdate(0, 100)
+		in.WritePing(false, [8]byte{1})
+		for f, err := in.ReadFrame(); f == nil || f.Header().Type != peer.FramePing; f, err = in.ReadFrame() {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		in.WriteWindowUpdate(0, 100)
+	}
+	r.loop.Call(func() {}) // what was written last has been read, or will be
+	r.loop.Call(func() {
+		n := 0
+		r.server.each(func(c *Conn) {
+			h := c.proto.(*http2)
+			if n++; c.in != nil || c.out != nil || h.core.Out != nil || h.streams != nil {
+				t.Errorf("connection %d holds %d bytes read, %v to send, an array %v, streams %v", n, cap(c.in), c.out, h.core.Out != nil, h.streams)
+			}
+		})
+		if n != 20 {
+			t.Errorf("%d connections are there", n)
+		}
+	})
+}

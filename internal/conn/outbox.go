@@ -137,10 +137,13 @@ func (p *pool) put(b []byte) {
 }
 
 // keepLent is how many arrays of lend are kept, and maxLent how large one may
-// be: what a turn of one connection can produce, and some more.
+// be: what a turn of one connection can produce, and some more. Of small ones more are kept, as
+// each connection that is busy in a turn has one.
 const (
-	keepLent = 8
-	maxLent  = 512 << 10
+	keepLent  = 8
+	maxLent   = 512 << 10
+	keepShort = 256
+	maxShort  = 16 << 10
 )
 
 // lend returns an empty array to be grown by append. The last one that came
@@ -156,7 +159,7 @@ func (p *pool) lend() []byte {
 
 // takeBack takes an array back, grown or not.
 func (p *pool) takeBack(b []byte) {
-	if len(p.lent) < keepLent && cap(b) <= maxLent {
+	if len(p.lent) < keepLent && cap(b) <= maxLent || len(p.lent) < keepShort && cap(b) <= maxShort {
 		p.lent = append(p.lent, b[:0])
 	}
 }
