@@ -99,7 +99,7 @@ func (s *Stage) consult(x *Exchange, r *message.Request, f *Facts, canonical []b
 		}
 		return x, ref, false
 	}
-	if !empty || r.ContentLength != 0 || r.Upgrade || r.ExpectContinue || len(r.Scheme) > 0 || len(r.Path) == 0 || r.Path[0] != '/' {
+	if !empty || r.ContentLength != 0 || r.Upgrade || r.ExpectContinue || elsewhere(r, f) || len(r.Path) == 0 || r.Path[0] != '/' {
 		return x, ref, false
 	}
 	// 2. Applications that never cache pay for this comparison only.
@@ -140,6 +140,13 @@ func (s *Stage) consult(x *Exchange, r *message.Request, f *Facts, canonical []b
 		return x, ref, false
 	}
 	return s.fetch(x, r, f, q, &k, canonical, e)
+}
+
+// elsewhere says whether a request is for another origin than that of its
+// connection, as far as the scheme tells: in HTTP/1.1 it is in a target for a proxy only, in HTTP/2
+// always.
+func elsewhere(r *message.Request, f *Facts) bool {
+	return len(r.Scheme) > 0 && (r.Version < 20 || string(r.Scheme) != f.Scheme.String())
 }
 
 // find looks for a stored response and decides what may be done with it.

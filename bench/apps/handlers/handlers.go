@@ -2,6 +2,7 @@
 // httpsys and for net/http, so that rows differ in nothing but the server.
 //
 //	/hello         13 bytes of text
+//	/cached        the same, and may be stored
 //	/file          the file given to New, with http.ServeFile
 //	/big?n=BYTES   a body of n bytes, written in pieces; &chunked=1 without Content-Length
 //	/upload        reads the body and answers how many bytes came
@@ -37,6 +38,10 @@ func New(file string) http.Handler {
 		mux.HandleFunc("/{prefix}"+path, h)
 	}
 	route("/hello", hello)
+	route("/cached", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		hello(w, r)
+	})
 	route("/big", big)
 	route("/upload", upload)
 	route("/slow", slow)

@@ -16,6 +16,7 @@ const (
 	http2Connections = 32
 	http2Streams     = 10
 	parallel         = 100 // downloads at once
+	cached           = ", cached"
 )
 
 // planHTTP2: small answers, large ones and idle connections, all over TLS. nginx
@@ -54,6 +55,8 @@ func planHTTP2(ctx context.Context, b *Bench) (*plan, error) {
 			{Title: "bytes of each", Metric: "pss", Parts: true, Show: report.Number},
 		},
 		targets: []report.Target{
+			{Text: many + ": cached, CPU × nginx", Case: many, Row: stack.Httpsys + cached, Column: "× nginx", Limit: 0.7},
+			{Text: one + ": cached, CPU × nginx", Case: one, Row: stack.Httpsys + cached, Column: "× nginx", Limit: 0.9},
 			{Text: many + ": CPU of both processes, × (nginx + net/http)", Case: many, Row: stack.Httpsys, Column: "× nginx + net/http", Limit: 0.4},
 			{Text: many + ": CPU of both processes, × net/http alone", Case: many, Row: stack.Httpsys, Column: "× net/http", Limit: 0.3},
 			{Text: download + ": rate, × nginx", Case: download, Row: stack.Httpsys, Column: "MiB/s × nginx", Limit: 0.85, AtLeast: true},
@@ -77,8 +80,13 @@ func planHTTP2(ctx context.Context, b *Bench) (*plan, error) {
 		}
 		for i, streams := range []int{http2Streams, 1} {
 			p.cases[i].rows = append(p.cases[i].rows, row(func(ctx context.Context) (report.Sample, error) {
-				return b.http2Loop(ctx, in, streams)
+				return b.http2Loop(ctx, in, "/hello", streams)
 			}))
+			if s.IsHttpsys() { // from the cache of the daemon, as nginx and h2o answer by themselves
+				r := row(func(ctx context.Context) (report.Sample, error) { return b.http2Loop(ctx, in, "/cached", streams) })
+				r.name += cached
+				p.cases[i].rows = append(p.cases[i].rows, r)
+			}
 		}
 		p.cases[2].rows = append(p.cases[2].rows, row(func(ctx context.Context) (report.Sample, error) {
 			return b.http2Downloads(ctx, in, 1, large)
@@ -103,8 +111,8 @@ func planHTTP2(ctx context.Context, b *Bench) (*plan, error) {
 }
 
 // http2Loop is a closed loop.
-func (b *Bench) http2Loop(ctx context.Context, in *stack.Instance, streams int) (report.Sample, error) {
-	c := load.Closed{Host: in.Host, Paths: []string{"/hello"}, Connections: http2Connections, Duration: warm, Dir: b.Yard.Dir}
+func (b *Bench) http2Loop(ctx context.Context, in *stack.Instance, path string, streams int) (report.Sample, error) {
+	c := load.Closed{Host: in.Host, Paths: []string{path}, Connections: http2Connections, Duration: warm, Dir: b.Yard.Dir}
 	if _, err := load.HTTP2(ctx, c, streams); err != nil {
 		return nil, err
 	}
