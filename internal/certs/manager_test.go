@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -406,6 +407,57 @@ func TestFileChanges(t *testing.T) {
 	want("next", "chmod 600", "readable for all")
 	os.Chmod(f.Key, 0o600)
 	want("next", "", "as it was")
+}
+
+// What is said about certificates, of clients and of our own, changes with its
+// files, too.
+func TestRevocationChanges(t *testing.T) {
+	w := newWorld(t)
+	people := pki.Root(t, "People")
+	alice, bob := pki.Issue(t, people, "alice"), pki.Issue(t, people, "bob")
+	bundle := pki.Write(t, w.dir, "people.pem", pki.PEM(people.Certificate))
+	list := func(revoked ...*pki.Cert) string {
+		return pki.Write(t, w.dir, "people.crl", people.CRL(t, time.Now().Add(-time.Hour), time.Now().Add(time.Hour), revoked...))
+	}
+	ca := pki.Issue(t, w.root, "CA", pki.CA)
+	site := pki.Issue(t, ca, "site", pki.Names("x.example"))
+	cert, key := site.Files(t, w.dir, "site")
+	staple := func(status int) {
+		response, err := ocsp.CreateResponse(ca.Certificate, ca.Certificate, ocsp.Response{
+			Status: status, SerialNumber: site.SerialNumber, ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}, ca.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pki.Write(t, w.dir, "site.crt.ocsp", response)
+	}
+	w.Set([]config.SSLCert{w.bind(config.SSLCert{
+		HostnamePort: "x.example:443", ClientCertNegotiation: true, SSLCTLStore: bundle, CRL: []string{list(bob)},
+	}, config.CertFiles{Cert: cert, Key: key})})
+	want := func(why, verdict string, stapled bool) {
+		t.Helper()
+		w.Refresh()
+		conf := asking("x.example")
+		conf.Certificates = []tls.Certificate{alice.TLS()}
+		client, _, result, err := w.dial("192.0.2.1:443", conf)
+		if err != nil {
+			t.Fatalf("%s: %v", why, err)
+		}
+		if got := result.Verdict.String(); got != verdict || len(client.OCSPResponse) > 0 != stapled {
+			t.Errorf("%s: %s, %d bytes stapled", why, got, len(client.OCSPResponse))
+		}
+	}
+	want("as bound", "trusted", false)
+	list(alice, bob)
+	want("revoked", "revoked", false)
+	staple(ocsp.Good)
+	want("a response", "revoked", true)
+	list()
+	want("taken back", "trusted", true)
+	staple(ocsp.Revoked)
+	want("a bad response", "trusted", false)
+	if all := w.Show()[0].Warnings; !slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, "does not say that the certificate is good") }) {
+		t.Errorf("warnings: %q", all)
+	}
 }
 
 // Time changes things, too, without any file.

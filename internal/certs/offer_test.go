@@ -194,3 +194,28 @@ func TestUsable(t *testing.T) {
 		t.Error("a program's, for all")
 	}
 }
+
+// Whatever a program sends, it gets an error or something that can be shown.
+func FuzzNewOffer(f *testing.F) {
+	root := pki.Root(f, "Root")
+	c := pki.Issue(f, root, "a.example")
+	good := string(pki.PEM(c.Certificate)) + string(pki.KeyPEM(f, c.Key))
+	f.Add([]byte(good), []byte(pki.PEM(root.Certificate)), true)
+	f.Add([]byte(strings.Replace(good, "PRIVATE KEY", "RSA PRIVATE KEY", 2)), []byte(nil), false)
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"), []byte("x"), true)
+	m := New(Options{Protocols: []string{"h2", "http/1.1"}})
+	f.Fuzz(func(t *testing.T, pem, authorities []byte, ask bool) {
+		o, err := m.NewOffer(Program{Pairs: [][]byte{pem}, AskClient: ask, Authorities: authorities})
+		if (o == nil) == (err == nil) {
+			t.Fatal(o, err)
+		}
+		if err != nil {
+			return
+		}
+		at := Place{Name: "a.example", Port: 443}
+		defer m.Offer(at, 1, o)()
+		if b := m.offers.find("a.example", netip.MustParseAddrPort("192.0.2.1:443")); b == nil || len(b.Config().Certificates) != 1 {
+			t.Fatal("not shown")
+		}
+	})
+}

@@ -110,6 +110,14 @@ func isPKCS12(data []byte) bool {
 	return bytes.Contains(data[:min(len(data), 8)], []byte{0x02, 0x01, 0x03})
 }
 
+// What programs and files may make us compute with: an RSA key of 8192 bits,
+// the most that crypto/tls takes from a peer, has less than 5 KB. Checking one
+// of a hundred times that length would take minutes.
+const (
+	maxKeyFile = 8 << 10 // bytes in DER
+	maxRSA     = 8192    // bits
+)
+
 // parseKey reads the private key, of which there must be one.
 func parseKey(path string, data []byte) (crypto.Signer, error) {
 	var found crypto.Signer
@@ -119,6 +127,9 @@ func parseKey(path string, data []byte) (crypto.Signer, error) {
 		}
 		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
 			return nil, fmt.Errorf("the key in %s is protected with a pass phrase, which nobody could enter: remove it with openssl pkey -in %s -out FILE.key", path, path)
+		}
+		if len(block.Bytes) > maxKeyFile {
+			return nil, fmt.Errorf("the key in %s has %d bytes: an RSA key has at most %d bits", path, len(block.Bytes), maxRSA)
 		}
 		key, err := parseKeyBlock(block)
 		if err != nil {
@@ -155,6 +166,11 @@ func parseKeyBlock(block *pem.Block) (any, error) {
 func (p *pair) checkForm(key crypto.Signer, keyPath string) error {
 	if err := p.checkKey(key, keyPath); err != nil {
 		return err
+	}
+	for i, c := range p.chain {
+		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSA {
+			return fmt.Errorf("certificate %d in %s has an RSA key of %d bits: clients accept at most %d", i+1, p.path, k.N.BitLen(), maxRSA)
+		}
 	}
 	for i, c := range p.chain[1:] {
 		below := p.chain[i]

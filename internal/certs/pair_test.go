@@ -2,12 +2,14 @@ package certs
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +32,13 @@ func pems(certs ...*pki.Cert) []byte {
 		all = append(all, pki.PEM(c.Certificate)...)
 	}
 	return all
+}
+
+// hugeKey is a key for a certificate; nobody could wait until one is made.
+type hugeKey struct{ crypto.Signer }
+
+func (hugeKey) Public() crypto.PublicKey {
+	return &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 8199, 1), E: 65537}
 }
 
 // Every way in which administrators have certificates, and every mistake that
@@ -68,6 +77,9 @@ func TestReadPair(t *testing.T) {
 	p224Cert, p224Key := issued(pki.Key(p224))
 	belowOld := pki.Issue(t, oldCA, "site")
 
+	belowHuge := pki.Issue(t, root, "site")
+	huge := pki.Issue(t, root, "huge", pki.CA, pki.Key(hugeKey{pki.ECDSA(t)}))
+
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	for _, c := range []struct {
 		name      string
@@ -101,6 +113,8 @@ func TestReadPair(t *testing.T) {
 		{"another key", pems(site, ca), pki.KeyPEM(t, rsaKey), "does not belong to the certificate"},
 		{"the wrong way round", pems(ca, site), key, "belongs to certificate 2"},
 		{"a small RSA key", smallCert, smallKey, "has 1024 bits"},
+		{"a key that is too long", pems(site), block("RSA PRIVATE KEY", make([]byte, maxKeyFile+1)), "an RSA key has at most 8192 bits"},
+		{"an issuer with a key that is too long", pems(belowHuge, huge), pki.KeyPEM(t, belowHuge.Key), "an RSA key of 8200 bits"},
 		{"an unusual curve", p224Cert, p224Key, "P-224"},
 
 		{"the chain in the wrong order", pems(site, root, ca), key, "certificate 2 in"},
