@@ -17,6 +17,22 @@ const (
 	Weak
 )
 
+// Affinity says by what the requests of one client are kept together, so that
+// they come to the same process of those that share a queue: for programs that keep
+// something of a client in memory. The first that a request has decides, in this
+// order. A request waits for its process even if others are idle; when the process
+// ends, another one gets its clients.
+type Affinity struct {
+	// Query is the name of a parameter of the query, such as "sid" of Engine.IO;
+	// Cookie is that of a cookie. The process that gives a value out is the one that
+	// gets the requests with it: the daemon reads it in the Set-Cookie of the answer, or, for
+	// Query, as a member of that name in JSON in the first 512 bytes of the body. It
+	// remembers the last 65 536 of them for a queue.
+	Query, Cookie string
+	// Address is the client's address, without the port.
+	Address bool
+}
+
 // A Binding makes prefixes from the settings of a program: which host names it
 // answers to, on which port, below which path.
 type Binding struct {

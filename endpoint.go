@@ -306,6 +306,9 @@ func (s *Server) registration(url string) channel.RegisterParams {
 		ms := milliseconds(s.MaxAge)
 		p.MaxAgeMS = &ms
 	}
+	if s.Affinity != (Affinity{}) {
+		p.Affinity = &channel.Affinity{Query: s.Affinity.Query, Cookie: s.Affinity.Cookie, Address: s.Affinity.Address}
+	}
 	if strings.HasPrefix(url, "https:") {
 		p.Certificate = s.certificate
 	}

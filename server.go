@@ -48,6 +48,10 @@ type Server struct {
 	// handed over do not count. 0 is the daemon's default of 65 535. It is set by the
 	// process that creates the queue.
 	OpaqueLimit int
+	// Affinity keeps the requests of one client with one process of those that share
+	// the queue; the zero value does not. It is set by the process that creates the
+	// queue.
+	Affinity Affinity
 	// Timeouts and limits of the daemon for requests to these prefixes.
 	Timeouts Timeouts
 	// Compress lets the daemon compress responses to these prefixes for clients

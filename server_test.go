@@ -115,6 +115,8 @@ func TestRegistrationParameters(t *testing.T) {
 		{"defaults", &Server{}, []channel.RegisterParams{{URL: "http://+:8080/app/"}}},
 		{"queue", &Server{Queue: "shop", QueueLimit: 7, MaxAge: 3 * time.Second},
 			[]channel.RegisterParams{{URL: "http://+:8080/app/", Queue: "shop", Limit: 7, MaxAgeMS: number(3000)}}},
+		{"affinity", &Server{Queue: "shop", Affinity: Affinity{Query: "sid", Address: true}},
+			[]channel.RegisterParams{{URL: "http://+:8080/app/", Queue: "shop", Affinity: &channel.Affinity{Query: "sid", Address: true}}}},
 		{"no limit of age", &Server{MaxAge: -1},
 			[]channel.RegisterParams{{URL: "http://+:8080/app/", MaxAgeMS: number(0)}}},
 		{"timeouts", &Server{Timeouts: Timeouts{EntityBody: time.Second, DrainEntityBody: -1,

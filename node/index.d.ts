@@ -9,12 +9,23 @@ import { X509Certificate } from 'crypto';
 /** A URL prefix as HTTP.SYS writes it: `http://*:8080/app/`. Port 0 asks for a free port. */
 export type Prefix = string;
 
+export interface Affinity {
+  /** Name of a parameter of the query, such as `sid` of socket.io. */
+  query?: string;
+  /** Name of a cookie. */
+  cookie?: string;
+  /** The address of the client. */
+  address?: boolean;
+}
+
 export interface ListenOptions {
   /** One prefix or several. */
   url?: Prefix | URL | Array<Prefix | URL>;
   urls?: Array<Prefix | URL>;
   /** Name of a request queue that several processes share. */
   queue?: string;
+  /** By what the requests of one client are kept with one of these processes; the first that a request has decides. */
+  affinity?: Affinity;
   signal?: AbortSignal;
 }
 
@@ -133,6 +144,8 @@ export interface ServeOptions {
   onListen?: (server: HttpsysServer) => void;
   /** Name of a request queue that several processes share. */
   queue?: string;
+  /** By what the requests of one client are kept with one of these processes; the first that a request has decides. */
+  affinity?: Affinity;
   /** Replaces the global Request and Response by ones that cost less. */
   overrideGlobalObjects?: boolean;
 }

@@ -57,6 +57,7 @@ func (r *rig) Take(x *exchange.Exchange) bool {
 }
 
 // What the worker hears is of no interest here.
+func (r *rig) ID() uint64                                   { return 1 }
 func (r *rig) Data(*exchange.Exchange, []byte, bool)        {}
 func (r *rig) Trailers(*exchange.Exchange, []message.Field) {}
 func (r *rig) Cancel(*exchange.Exchange, uint16)            {}

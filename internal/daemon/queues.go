@@ -19,6 +19,7 @@ type queueState struct {
 	queue    *exchange.Queue
 	owner    uint32
 	private  *session // whose it is; nil: a named queue
+	affinity *exchange.Affinity
 	sessions map[*session]struct{}
 	regs     map[uint32]*registration
 }
@@ -58,6 +59,9 @@ func (d *Daemon) openQueue(s *session, p queueParams) (*queueState, *channel.Err
 		q.queue.MaxAge = *p.maxAge
 	}
 	q.queue.Owner = s.peer.UID
+	if q.affinity = p.affinity; q.affinity != nil {
+		q.queue.Pins = queue.NewPins()
+	}
 	if p.name == "" {
 		q.private, q.queue.Private = s, true
 	}

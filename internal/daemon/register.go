@@ -14,6 +14,7 @@ import (
 	"github.com/httpsys/httpsys/internal/prefix"
 	"github.com/httpsys/httpsys/internal/queue"
 	"github.com/httpsys/httpsys/internal/wire/channel"
+	"github.com/httpsys/httpsys/internal/wire/message"
 )
 
 // maxRegistrations bounds the registrations of one session that is not root's.
@@ -122,7 +123,7 @@ func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, com
 	}
 	d.nextID++
 	reg := &registration{
-		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o, Compress: compress},
+		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o, Compress: compress, Affinity: q.affinity},
 		queue:        q,
 	}
 	reg.Space = &cache.Space{ID: reg.ID, URL: reg.URL, Queue: q.name, HTTPS: pre.Scheme == prefix.HTTPS}
@@ -196,12 +197,17 @@ func (d *Daemon) unbind(id uint32) {
 	delete(reg.queue.regs, id)
 }
 
+// maxAffinityName is how long the name of a parameter or cookie may be.
+const maxAffinityName = 64
+
 // queueParams are the parameters of register that concern the queue.
 type queueParams struct {
 	name   string // "": private
 	limit  int
 	maxAge *time.Duration // nil: the machine's
 	opaque int            // connections in opaque mode
+	// affinity keeps the requests of one client with one worker; nil: it does not.
+	affinity *exchange.Affinity
 }
 
 func queueSpec(p channel.RegisterParams) (queueParams, *channel.Error) {
@@ -220,6 +226,17 @@ func queueSpec(p channel.RegisterParams) (queueParams, *channel.Error) {
 	}
 	if spec.opaque < 1 || spec.opaque > maxOpaque {
 		return bad("opaque_limit is %d: want 1 to %d connections", p.OpaqueLimit, maxOpaque)
+	}
+	if a := p.Affinity; a != nil {
+		for _, name := range []string{a.Query, a.Cookie} {
+			if name != "" && (len(name) > maxAffinityName || !message.ValidName([]byte(name))) {
+				return bad("affinity by %.80q: want a token of at most %d characters", name, maxAffinityName)
+			}
+		}
+		if *a == (channel.Affinity{}) {
+			return bad("affinity by nothing: want query, cookie or address")
+		}
+		spec.affinity = &exchange.Affinity{Query: a.Query, Cookie: a.Cookie, Address: a.Address}
 	}
 	if p.MaxAgeMS != nil {
 		age, ok := milliseconds(*p.MaxAgeMS)

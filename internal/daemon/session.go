@@ -428,6 +428,7 @@ func (s *session) attach(u *unit, index, fd, begun, window, credit int, tells wo
 	if err != nil {
 		return &channel.Error{Code: channel.Internal, Message: err.Error()}
 	}
+	c.SetID(s.id)
 	s.channels[index] = c
 	for q := range s.queues {
 		c.Join(q.queue)

@@ -27,6 +27,9 @@ type Exchange struct {
 	ask    compress.Ask // what the request says about compression
 	packer *packer      // that is between client and us; nil: none
 
+	key    uint64 // affinity; 0: any worker
+	learns bool   // the answer may hold the client's key
+
 	Stream uint32 // number at the worker's channel
 
 	begun    bool // the worker has said something about it
@@ -308,6 +311,10 @@ func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
 		return err
 	}
 	x.headSent = true
+	if x.learns {
+		worker := x.worker.ID()
+		x.reg.Affinity.learn(r, body, func(key uint64) { x.reg.Queue.Pins.Set(key, worker) })
+	}
 	if x.role != bystander && x.respondCached(r, body, end) {
 		return nil
 	}

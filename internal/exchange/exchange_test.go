@@ -118,6 +118,7 @@ func (w *worker) Take(x *Exchange) bool {
 	return true
 }
 
+func (w *worker) ID() uint64                              { return 1 }
 func (w *worker) Data(_ *Exchange, b []byte, end bool)    { w.note("data %d end=%v", len(b), end) }
 func (w *worker) Trailers(_ *Exchange, f []message.Field) { w.note("trailers %s", f[0].Name) }
 func (w *worker) Cancel(_ *Exchange, reason uint16)       { w.note("cancel %d", reason) }

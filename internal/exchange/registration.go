@@ -21,6 +21,7 @@ type Registration struct {
 	URL      string
 	Queue    *Queue
 	Override Override
+	Affinity *Affinity    // nil: any worker takes any request
 	Space    *cache.Space // what it has in the cache; nil: the cache is not asked
 	Compress bool         // responses are compressed where it is worth it and safe
 }

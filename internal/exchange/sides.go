@@ -60,6 +60,8 @@ type Socketed interface {
 
 // Worker is what an exchange needs from the channel that it was assigned to.
 type Worker interface {
+	// ID is the worker's number, the same on all loops.
+	ID() uint64
 	Data(x *Exchange, b []byte, end bool)
 	Trailers(x *Exchange, fields []message.Field)
 	Cancel(x *Exchange, reason uint16)

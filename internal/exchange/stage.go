@@ -137,6 +137,9 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 	x := s.get()
 	x.client, x.reg, x.peer, x.raw = c, reg, f.Peer, f.Raw
 	x.reqEnded = complete
+	if reg.Affinity != nil && !f.Raw {
+		x.key, x.learns = reg.Affinity.key(r, f)
+	}
 	if reg.Space != nil && s.Cache != nil && !f.Raw {
 		if x, refusal, done := s.consult(x, r, f, path, complete && len(body) == 0); done {
 			return x, reg, refusal
@@ -164,7 +167,13 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 // submit gives the exchange to its queue; false if that is full.
 func (s *Stage) submit(x *Exchange) bool {
 	lane := x.reg.Queue.Lane(s.loop)
-	switch lane.Submit(&x.entry, s.now()) {
+	var result queue.Result
+	if x.key == 0 {
+		result = lane.Submit(&x.entry, s.now())
+	} else {
+		result = lane.SubmitFor(&x.entry, x.key, s.now())
+	}
+	switch result {
 	case queue.Full:
 		return false
 	case queue.Waiting:

@@ -1,13 +1,16 @@
 package queue
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // Lane is the part of a queue that belongs to one loop.
 type Lane[T any] struct {
-	queue      *Queue[T]
-	head, tail *Entry[T]
-	length     int
-	ready      ring[T] // seats that had credit when last seen
+	queue   *Queue[T]
+	list[T]         // what anybody may take
+	ready   ring[T] // seats that had credit when last seen
+	seats   []*Seat[T]
 
 	// Written by the lane's loop, read by anybody.
 	Requests, Rejected, Cancelled, Expired atomic.Uint64
@@ -24,7 +27,24 @@ type Entry[T any] struct {
 	Value      T
 	next, prev *Entry[T]
 	lane       *Lane[T] // where it waits; nil: nowhere
+	in         *list[T] // of the lane, or of the seat that it waits for
 	since      int64
+	key        uint64 // affinity; 0: any worker
+}
+
+// list is entries by age.
+type list[T any] struct {
+	head, tail *Entry[T]
+	length     int
+}
+
+// place is the entry behind which one of this age belongs; nil: the first.
+func (q *list[T]) place(since int64) *Entry[T] {
+	after := q.tail
+	for after != nil && after.since > since {
+		after = after.prev
+	}
+	return after
 }
 
 // Waiting says whether the entry is in a lane.
@@ -42,8 +62,10 @@ type Taker[T any] interface {
 // Seat is the place of a worker in a lane.
 type Seat[T any] struct {
 	taker Taker[T]
+	id    uint64 // of the worker, the same in all lanes
 	lane  *Lane[T]
-	ready bool // in the ring
+	own   list[T] // what only this worker may take
+	ready bool    // in the ring
 	gone  bool
 }
 
@@ -69,7 +91,7 @@ func (l *Lane[T]) Submit(e *Entry[T], now int64) Result {
 		l.Rejected.Add(1)
 		return Full
 	}
-	l.insert(e, l.tail)
+	l.insert(&l.list, e, l.tail)
 	return Waiting
 }
 
@@ -95,47 +117,50 @@ func (l *Lane[T]) offer(e *Entry[T]) bool {
 // died. It keeps its age, and its place before those that came later; the
 // limit does not apply, since it was accepted once.
 func (l *Lane[T]) Requeue(e *Entry[T]) {
-	if l.head == nil && l.offer(e) {
+	in := &l.list
+	if s := l.seatFor(e.key); s != nil {
+		if s.own.head == nil && s.taker.Take(e.Value) {
+			return
+		}
+		in = &s.own
+	} else if l.head == nil && l.offer(e) {
 		return
 	}
-	after := l.tail
-	for after != nil && after.since > e.since {
-		after = after.prev
-	}
 	l.queue.waiting.Add(1)
-	l.insert(e, after)
+	l.insert(in, e, in.place(e.since))
 }
 
-func (l *Lane[T]) insert(e, after *Entry[T]) {
-	e.lane, e.prev = l, after
+func (l *Lane[T]) insert(in *list[T], e, after *Entry[T]) {
+	e.lane, e.in, e.prev = l, in, after
 	if after == nil {
-		e.next = l.head
-		l.head = e
+		e.next = in.head
+		in.head = e
 	} else {
 		e.next = after.next
 		after.next = e
 	}
 	if e.next == nil {
-		l.tail = e
+		in.tail = e
 	} else {
 		e.next.prev = e
 	}
-	l.length++
+	in.length++
 }
 
 func (l *Lane[T]) unlink(e *Entry[T]) {
+	in := e.in
 	if e.prev == nil {
-		l.head = e.next
+		in.head = e.next
 	} else {
 		e.prev.next = e.next
 	}
 	if e.next == nil {
-		l.tail = e.prev
+		in.tail = e.prev
 	} else {
 		e.next.prev = e.prev
 	}
-	e.next, e.prev, e.lane = nil, nil, nil
-	l.length--
+	e.next, e.prev, e.lane, e.in = nil, nil, nil, nil
+	in.length--
 	l.queue.waiting.Add(-1)
 }
 
@@ -147,15 +172,34 @@ func (l *Lane[T]) Remove(e *Entry[T]) {
 }
 
 // Join seats a worker. Call Ready when it has credit.
-func (l *Lane[T]) Join(t Taker[T]) *Seat[T] { return &Seat[T]{taker: t, lane: l} }
+func (l *Lane[T]) Join(t Taker[T]) *Seat[T] { return l.JoinAs(t, 0) }
+
+// JoinAs is Join for a worker that has a number, the same in all lanes: by it
+// affinity knows it.
+func (l *Lane[T]) JoinAs(t Taker[T], id uint64) *Seat[T] {
+	s := &Seat[T]{taker: t, id: id, lane: l}
+	if l.queue.Pins != nil {
+		l.seats = append(l.seats, s)
+	}
+	return s
+}
 
 // Leave ends the seat. It is taken out of the ring at once: in a lane that no
-// request comes to, nobody else would ever do it.
+// request comes to, nobody else would ever do it. What waited for its worker goes to
+// others.
 func (s *Seat[T]) Leave() {
 	s.gone = true
+	l := s.lane
 	if s.ready {
 		s.ready = false
-		s.lane.ready.remove(s)
+		l.ready.remove(s)
+	}
+	if i := slices.Index(l.seats, s); i >= 0 {
+		l.seats = slices.Delete(l.seats, i, i+1)
+	}
+	for e := s.own.head; e != nil; e = s.own.head {
+		l.unlink(e)
+		l.Requeue(e)
 	}
 }
 
@@ -165,13 +209,17 @@ func (s *Seat[T]) Leave() {
 // next one.
 func (s *Seat[T]) Ready() bool {
 	l := s.lane
-	if e := l.head; e != nil {
+	in := &l.list
+	if s.own.head != nil && (l.head == nil || s.own.head.since <= l.head.since) {
+		in = &s.own
+	}
+	if e := in.head; e != nil {
 		l.unlink(e)
 		if s.taker.Take(e.Value) {
 			return true
 		}
 		l.queue.waiting.Add(1)
-		l.insert(e, nil)
+		l.insert(in, e, nil)
 		return false
 	}
 	if !s.ready && !s.gone {
@@ -183,19 +231,30 @@ func (s *Seat[T]) Ready() bool {
 
 // Oldest is since when the first entry waits; false if none does.
 func (l *Lane[T]) Oldest() (since int64, ok bool) {
-	if l.head == nil {
+	e := l.oldest()
+	if e == nil {
 		return 0, false
 	}
-	return l.head.since, true
+	return e.since, true
+}
+
+func (l *Lane[T]) oldest() *Entry[T] {
+	first := l.head
+	for _, s := range l.seats {
+		if e := s.own.head; e != nil && (first == nil || e.since < first.since) {
+			first = e
+		}
+	}
+	return first
 }
 
 // Expire takes out one entry that has waited longer than the queue allows.
 func (l *Lane[T]) Expire(now int64) (v T, ok bool) {
 	max := l.queue.MaxAge.Milliseconds()
-	if max == 0 || l.head == nil || now-l.head.since < max {
+	e := l.oldest()
+	if max == 0 || e == nil || now-e.since < max {
 		return v, false
 	}
-	e := l.head
 	l.unlink(e)
 	l.Expired.Add(1)
 	return e.Value, true
@@ -203,7 +262,7 @@ func (l *Lane[T]) Expire(now int64) (v T, ok bool) {
 
 // Drain takes out the first entry, for a queue that ends.
 func (l *Lane[T]) Drain() (v T, ok bool) {
-	e := l.head
+	e := l.oldest()
 	if e == nil {
 		return v, false
 	}

@@ -39,6 +39,7 @@ type Queue[T any] struct {
 	Limit   int
 	Opaque  int           // connections in opaque mode that may be relayed at once
 	MaxAge  time.Duration // 0: no bound
+	Pins    *Pins         // nil: any worker may take any request; set before anybody joins
 
 	waiting atomic.Int64
 	lanes   []Lane[T]

@@ -65,6 +65,7 @@ func NewShared(l *loop.Loop, s *exchange.Stage) *Shared {
 type Channel struct {
 	*Shared
 	session Session
+	worker  uint64 // see ID
 	fd      int
 	begunFD int // memory file with the number of requests begun; -1: none
 	window  int // what the application takes of a request body at first
@@ -143,12 +144,19 @@ func New(sh *Shared, session Session, fd, begunFD int, welcome []byte, window, i
 // Inflight is the number of requests that the application has.
 func (c *Channel) Inflight() int { return c.inflight }
 
+// ID implements exchange.Worker.
+func (c *Channel) ID() uint64 { return c.worker }
+
+// SetID says which worker this is: the number is the same on all loops. It is
+// called before Join.
+func (c *Channel) SetID(id uint64) { c.worker = id }
+
 // Join takes requests from a queue, too.
 func (c *Channel) Join(q *exchange.Queue) {
 	if c.dead {
 		return
 	}
-	c.seats = append(c.seats, q.Lane(c.Loop.Index).Join(c))
+	c.seats = append(c.seats, q.Lane(c.Loop.Index).JoinAs(c, c.worker))
 	c.offer()
 }
 

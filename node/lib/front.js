@@ -100,10 +100,11 @@ async function renew(registration) {
 }
 
 async function bind(s, registration) {
-  const { url, queue, timeouts, certificate } = registration;
+  const { url, queue, timeouts, certificate, affinity = settings.affinity } = registration;
   const params = { url };
   if (queue !== undefined) params.queue = queue;
   if (settings.queueLength !== undefined) params.limit = settings.queueLength;
+  if (affinity !== undefined) params.affinity = affinity;
   const chosen = timeouts && timeouts();
   if (chosen) params.timeouts = chosen;
   if (registration.errorPages === false) params.error_pages = false;

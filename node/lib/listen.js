@@ -51,10 +51,11 @@ class Listener {
   }
 
   // open registers the prefixes; the server emits 'listening' or 'error'.
-  async open(urls, queue) {
+  async open(urls, queue, affinity) {
     this.registrations = urls.map((url) => ({
       url,
       queue: queue === undefined ? queueName(url) : queue,
+      affinity,
       timeouts: () => timeouts(this.server),
       // A port of its own answers as Node would, and wants what Node wants.
       errorPages: this.where.urls === undefined ? false : undefined,
@@ -280,7 +281,7 @@ function makeListen(genuine) {
     this._handle = listener;
     this._listeningId++;
     if (options.signal !== undefined) closeOnAbort(this, options.signal);
-    listener.open(urls, options.queue);
+    listener.open(urls, options.queue, options.affinity);
     return this;
   };
 }

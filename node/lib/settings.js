@@ -10,7 +10,22 @@ function number(name, standard, least, most) {
   return Math.min(Math.max(n, least), most);
 }
 
+// affinity reads a list such as query:sid,cookie:io,address.
+function affinity(text) {
+  if (!text) return undefined;
+  const a = {};
+  for (const word of text.split(',').map((w) => w.trim())) {
+    const [, kind, name] = /^(query|cookie):(.+)$/.exec(word) || [];
+    if (kind !== undefined) a[kind] = name;
+    else if (word === 'address') a.address = true;
+    else throw new Error(`HTTPSYS_AFFINITY is ${text}: want query:NAME, cookie:NAME and address, with commas between them`);
+  }
+  return a;
+}
+
 module.exports = Object.freeze({
+  // By what the requests of one client are kept with one worker of a cluster.
+  affinity: affinity(process.env.HTTPSYS_AFFINITY),
   // How much of a request body may come before the program has read it.
   window: number('HTTPSYS_BUFFER_SIZE', 65536, 16384, 16777216),
   // How many requests may wait at the daemon; undefined: its default.

@@ -96,6 +96,16 @@ type RegisterParams struct {
 	OpaqueLimit int `json:"opaque_limit,omitempty"`
 	// Compress: responses are compressed for clients that take it.
 	Compress bool `json:"compress,omitempty"`
+	// Affinity keeps the requests of one client with one worker. Set by the creator of
+	// the queue.
+	Affinity *Affinity `json:"affinity,omitempty"`
+}
+
+// Affinity says what requests are kept together by (docs/channel.md section 3.2).
+type Affinity struct {
+	Query   string `json:"query,omitempty"`   // a parameter of the query
+	Cookie  string `json:"cookie,omitempty"`  // a cookie
+	Address bool   `json:"address,omitempty"` // the client's address
 }
 
 // Certificate is a program's own (docs/channel.md section 3.2).

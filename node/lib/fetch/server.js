@@ -36,6 +36,7 @@ class FetchServer {
     this.registrations = urls.map((url) => ({
       url,
       queue: this.options.queue === undefined ? queueName(url) : this.options.queue,
+      affinity: this.options.affinity,
       certificate: /^https:/i.test(url) ? () => certificateOf(this.options) : undefined,
       exchange: FetchExchange,
       listener: this,
