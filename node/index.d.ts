@@ -172,3 +172,49 @@ export function serve(handler: Handler, options: Omit<ServeOptions, 'fetch'>): H
 /** A Response that costs less than the global one. */
 declare const LightResponse: typeof globalThis.Response;
 export { LightResponse as Response };
+
+export interface TcpResponse {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly closed: boolean;
+  /** Free for the program: what it knows of this client. */
+  state: any;
+  /** Sends bytes, or text as UTF-8; false: more should wait for drained(). */
+  write(bytes: Uint8Array | string): boolean;
+  drained(): Promise<void>;
+  /** Closes the connection when everything has been sent. */
+  end(bytes?: Uint8Array | string): void;
+  destroy(): void;
+}
+
+/** The bytes that clients send to a TCP port, and those that they get. */
+export class InboundTcpSocket {
+  constructor(host: string | undefined, port: number | string);
+  readonly url: string | undefined;
+  readonly port: number | undefined;
+  readonly ready: Promise<this> | null;
+  /** request: a piece of bytes; null when the client has said everything, or, with error, is lost. */
+  listen(handler: (request: Buffer | null, response: TcpResponse, error: Error | null) => void): this;
+  close(): Promise<void>;
+}
+
+export interface HTTPResponse {
+  status: number;
+  headers: Headers;
+  write(bytes: Uint8Array | string): boolean;
+  drained(): Promise<void>;
+  end(bytes?: Uint8Array | string): void;
+  respondWith(response: Response): void;
+}
+
+/** The same with requests that are parsed. */
+export class HTTPServer {
+  constructor(host: string | undefined, port: number | string);
+  readonly url: string | undefined;
+  readonly port: number | undefined;
+  readonly ready: Promise<unknown>;
+  listen(handler: (request: Request, response: HTTPResponse, error: Error | null) => unknown): this;
+  close(force?: boolean): Promise<void>;
+}

@@ -6,6 +6,7 @@
 //   http(), https()   the exports of node:http and node:https, whose servers
 //                     listen at the daemon while all others stay as they are
 //   serve()           a server for a function from Request to Response
+//   InboundTcpSocket, HTTPServer   for people who learn how servers work
 //
 // lib/front.js is the one session with the daemon, lib/channel/ the protocol,
 // lib/listen.js the place where a genuine server meets it, lib/http-exchange.js
@@ -14,5 +15,6 @@
 
 const { slipstream, http, https, version } = require('./lib/slipstream');
 const { serve, LightResponse } = require('./lib/fetch/server');
+const { InboundTcpSocket, HTTPServer } = require('./lib/scratch');
 
-module.exports = { slipstream, http, https, serve, Response: LightResponse, httpsys_version: version };
+module.exports = { slipstream, http, https, serve, Response: LightResponse, InboundTcpSocket, HTTPServer, httpsys_version: version };

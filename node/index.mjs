@@ -2,5 +2,5 @@
 
 import httpsys from './index.js';
 
-export const { slipstream, http, https, serve, Response, httpsys_version } = httpsys;
+export const { slipstream, http, https, serve, Response, InboundTcpSocket, HTTPServer, httpsys_version } = httpsys;
 export default httpsys;

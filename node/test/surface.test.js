@@ -47,15 +47,15 @@ server.listen(0, '127.0.0.1', () => {
 test('the exports, by require and by import, are the same', { timeout }, async (t) => {
   const dir = app(t, {
     'a.mjs': `
-      import def, { slipstream, http, https, serve, Response, httpsys_version } from 'httpsys';
+      import def, { slipstream, http, https, serve, Response, InboundTcpSocket, HTTPServer, httpsys_version } from 'httpsys';
       import { createRequire } from 'module';
       const own = createRequire(import.meta.url)('httpsys');
-      console.log(own === def, Object.keys(own).join(), [slipstream, http, https, serve, Response, httpsys_version].every((v) => Object.values(own).includes(v)),
+      console.log(own === def, Object.keys(own).join(), [slipstream, http, https, serve, Response, InboundTcpSocket, HTTPServer, httpsys_version].every((v) => Object.values(own).includes(v)),
         typeof http.slipstream, typeof https.slipstream, http() === http(), typeof http().createServer, http().httpsys_version === httpsys_version,
         https().httpsys_version === httpsys_version, http().request === (await import('http')).request);`,
   });
   assert.strictEqual(await run(dir, ['a.mjs']),
-    'true slipstream,http,https,serve,Response,httpsys_version true function function true function true true true');
+    'true slipstream,http,https,serve,Response,InboundTcpSocket,HTTPServer,httpsys_version true function function true function true true true');
 });
 
 test('every way in', { timeout }, async (t) => {
