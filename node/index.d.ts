@@ -140,6 +140,8 @@ export interface ServeOptions {
   /** Answers in the place of a handler that threw. */
   error?: (error: unknown, request: Request) => Response | Promise<Response>;
   /** Closes the server. */
+  /** Seconds for which the daemon may answer in the place of the handler; a response says otherwise with Httpsys-Cache-Control. */
+  cacheDuration?: number;
   signal?: AbortSignal;
   onListen?: (server: HttpsysServer) => void;
   /** Name of a request queue that several processes share. */

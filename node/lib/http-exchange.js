@@ -259,6 +259,13 @@ class HttpExchange extends Exchange {
   }
 
   writeHead(message, head, data, encoding, callback) {
+    if (settings.cacheDuration !== undefined) {
+      const field = cacheField(message, this.socket);
+      if (field !== '') {
+        data = head.slice(0, -2) + field + data.slice(head.length - 2);
+        head = head.slice(0, -2) + field + head.slice(-2);
+      }
+    }
     if (!message.chunkedEncoding) return this.respondText(data, encoding, head.length, callback);
     this.chunk = SIZE;
     this.respondText(head, encoding, head.length, null);
@@ -521,6 +528,17 @@ function cancelled(x, reason) {
   x.gone = true;
   socket.destroy();
   if (!x.over) x.cancel(0);
+}
+
+// cacheField is what tells the daemon how long it may answer by itself: the
+// response's cacheDuration, the socket's, where the old module looked, or that of the
+// process. The daemon takes the field away.
+function cacheField(message, socket) {
+  let seconds = message.cacheDuration;
+  if (seconds === undefined) seconds = socket.cacheDuration;
+  if (seconds === undefined) seconds = settings.cacheDuration;
+  seconds = Math.floor(Number(seconds));
+  return seconds > 0 ? `Httpsys-Cache-Control: max-age=${Math.min(seconds, 0x7fffffff)}\r\n` : '';
 }
 
 // ---- text ----

@@ -23,7 +23,17 @@ function affinity(text) {
   return a;
 }
 
+// cacheDuration: a number of seconds turns output caching on; what is not one, and
+// what is below 0, does not.
+function cacheDuration(text) {
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  return seconds >= 0 ? Math.floor(seconds) : undefined;
+}
+
 module.exports = Object.freeze({
+  // How long the daemon may answer in the place of this program; undefined: never.
+  cacheDuration: cacheDuration(process.env.HTTPSYS_CACHE_DURATION),
   // By what the requests of one client are kept with one worker of a cluster.
   affinity: affinity(process.env.HTTPSYS_AFFINITY),
   // How much of a request body may come before the program has read it.

@@ -132,7 +132,7 @@ test('a daemon that goes away and comes back', { timeout }, async (t) => {
   assert.strictEqual(await lost, 'ECONNRESET');
   assert.deepStrictEqual([await child.line(), await child.line()].sort(), ['HTTPSYS_LOST', 'request closed true']);
   d = await daemon.start();
-  t.after(() => d.removeAllListeners('exit') && d.kill());
+  t.after(() => daemon.stop(d.removeAllListeners('exit')));
   for (;;) { // until the program has found it
     const answer = await request(port).then((r) => r.body, (err) => err.code);
     if (answer === 'x') break;
@@ -167,7 +167,7 @@ async function freePort() {
 
 test('cluster: one queue, the listening event, and a worker that dies', { timeout }, async (t) => {
   const d = await daemon.start();
-  t.after(() => d.removeAllListeners('exit') && d.kill());
+  t.after(() => daemon.stop(d.removeAllListeners('exit')));
   const child = program(t, CLUSTER.replace('PORT', await freePort()), { HTTPSYS_SOCKET: daemon.socket });
   const port = Number(await child.line());
   const pids = new Set();

@@ -72,7 +72,7 @@ test('the package from a fresh folder', { timeout }, async (t) => {
 
   await t.test('beside a daemon', async (t2) => {
     const d = await daemon.start();
-    t2.after(() => d.removeAllListeners('exit') && d.kill());
+    t2.after(() => daemon.stop(d.removeAllListeners('exit')));
     const r = await answers(t2, app, process.env);
     assert.strictEqual(r.status, 200);
     assert.match(r.body, /hello/);

@@ -303,6 +303,10 @@ class FetchExchange extends Exchange {
   }
 
   head(status, reason, list) {
+    const { cacheDuration } = this.server.options;
+    if (cacheDuration > 0 && !has(list, 'httpsys-cache-control')) {
+      list = [...list, 'httpsys-cache-control', `max-age=${Math.floor(cacheDuration)}`];
+    }
     this.respondFields(status, reason === (STATUS_CODES[status] || '') ? '' : reason, list);
   }
 
