@@ -50,6 +50,7 @@ var All = []Scenario{
 	{"idle", "How much resident memory does a connection take that made one request and waits?", 14, planIdle},
 	{"stream", "What do large bodies cost, both ways, and how much memory do they take?", 10, planStream},
 	{"prefixes", "What does a request cost when a program has registered very many prefixes?", 6, planPrefixes},
+	{"node", "What does a request cost a server in JavaScript, alone and behind the daemon?", 14, planNode},
 	{"websocket", "What does a message over a WebSocket cost that a program echoes, and how much memory does one take that waits?", 12, planWebSocket},
 	{"stall", "Do clients that ask for much and do not read hurt small requests to the same program?", 10, planStall},
 	{"http2", "What does HTTP/2 over TLS cost: small answers, large ones, and connections that wait?", 20, planHTTP2},

@@ -55,27 +55,12 @@ func startHttpsys(revision string) func(*starting) error {
 				return err
 			}
 		}
-		if daemon == "" {
-			if daemon, err = st.yard.goProgramAt(st.ctx, root, ".", "./cmd/httpsys"); err != nil {
-				return err
-			}
-		}
 		app, err := st.yard.goProgramAt(st.ctx, root, "bench", "./apps/httpsysapp")
 		if err != nil {
 			return err
 		}
-		socket := filepath.Join(st.Dir, "httpsys.sock")
-		p, err := st.run("daemon", nil, daemon, "serve", "--socket", socket, "--data", filepath.Join(st.Dir, "data"))
+		socket, daemon, err := st.startDaemon(root, daemon)
 		if err != nil {
-			return err
-		}
-		ready := func() error {
-			if !strings.Contains(p.Output(), "httpsys: ready on ") {
-				return errors.New("the daemon has not said that it is ready")
-			}
-			return nil
-		}
-		if err := proc.Await(st.ctx, st.wait, ready, p); err != nil {
 			return err
 		}
 		scheme := "http"
@@ -92,4 +77,26 @@ func startHttpsys(revision string) func(*starting) error {
 			"-more", strconv.Itoa(st.opt.MorePrefixes), "-file", st.opt.File, "-relay="+strconv.FormatBool(st.opt.Relay))
 		return err
 	}
+}
+
+// startDaemon starts a daemon, built from root unless there is a binary, and gives
+// its socket and the binary.
+func (st *starting) startDaemon(root, daemon string) (socket, binary string, err error) {
+	if daemon == "" {
+		if daemon, err = st.yard.goProgramAt(st.ctx, root, ".", "./cmd/httpsys"); err != nil {
+			return "", "", err
+		}
+	}
+	socket = filepath.Join(st.Dir, "httpsys.sock")
+	p, err := st.run("daemon", nil, daemon, "serve", "--socket", socket, "--data", filepath.Join(st.Dir, "data"))
+	if err != nil {
+		return "", "", err
+	}
+	ready := func() error {
+		if !strings.Contains(p.Output(), "httpsys: ready on ") {
+			return errors.New("the daemon has not said that it is ready")
+		}
+		return nil
+	}
+	return socket, daemon, proc.Await(st.ctx, st.wait, ready, p)
 }
