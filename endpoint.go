@@ -300,8 +300,10 @@ func flushSoon(l *loop) {
 
 // registration makes the parameters of a call from the settings.
 func (s *Server) registration(url string) channel.RegisterParams {
-	p := channel.RegisterParams{URL: url, Queue: s.Queue, Limit: s.QueueLimit, Timeouts: s.Timeouts.params(), OpaqueLimit: s.OpaqueLimit,
-		Compress: s.Compress}
+	p := channel.RegisterParams{
+		URL: url, Queue: s.Queue, Limit: s.QueueLimit, Timeouts: s.Timeouts.params(), OpaqueLimit: s.OpaqueLimit,
+		CacheDurationMS: s.CacheDuration.Milliseconds(), Compress: s.Compress,
+	}
 	if s.MaxAge != 0 {
 		ms := milliseconds(s.MaxAge)
 		p.MaxAgeMS = &ms

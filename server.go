@@ -60,6 +60,11 @@ type Server struct {
 	// Of processes that share a prefix, the first to register decides.
 	Compress bool
 
+	// CacheDuration is how long the daemon stores responses to GET with status 200 that say nothing
+	// about caching, and answers requests by itself meanwhile; 0: not at all. It is cut to
+	// whole seconds; the least is one. See [CacheFor].
+	CacheDuration time.Duration
+
 	// Certificates, each with its chain and its key, are shown to the clients of
 	// https prefixes where no administrator has bound one (httpsys add sslcert). Most
 	// programs have none: certificates belong to the machine. More than one: with

@@ -50,6 +50,8 @@ func appMain() {
 			srv.Prefixes = append(srv.Prefixes, value)
 		case "queue":
 			srv.Queue = value
+		case "cacheduration":
+			srv.CacheDuration, err = time.ParseDuration(value)
 		case "limit":
 			srv.QueueLimit, err = strconv.Atoi(value)
 		case "handlers":
@@ -69,6 +71,7 @@ func appMain() {
 			log.Fatal(err)
 		}
 	}
+	a.srv = srv
 	go a.listen(os.Stdin)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -83,6 +86,7 @@ func appMain() {
 
 type app struct {
 	name string
+	srv  *httpsys.Server
 
 	mu   sync.Mutex
 	held chan struct{} // closed by release
@@ -118,6 +122,42 @@ func (a *app) echo(c net.Conn) {
 	io.Copy(c, c)
 }
 
+// cache does what the query says about the response cache. It reports whether
+// the request was only for that.
+func (a *app) cache(w http.ResponseWriter, r *http.Request) bool {
+	q := r.URL.Query()
+	if v := q.Get("cachefor"); v != "" {
+		d, _ := time.ParseDuration(v)
+		httpsys.CacheFor(w, d)
+	}
+	if q.Has("untilflushed") {
+		httpsys.CacheUntilFlushed(w)
+	}
+	if v := q.Get("cachecontrol"); v != "" {
+		w.Header().Set("Cache-Control", v)
+	}
+	if q.Has("tag") {
+		httpsys.CacheTags(w, q["tag"]...)
+	}
+	var n int
+	var err error
+	switch {
+	case q.Has("flushtag"):
+		n, err = a.srv.FlushTag(r.Context(), q.Get("flushtag"))
+	case q.Has("flush"):
+		n, err = a.srv.Flush(r.Context(), q.Get("flush"), q.Has("recursive"))
+	default:
+		return false
+	}
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintln(w, err)
+		return true
+	}
+	fmt.Fprintln(w, "flushed", n)
+	return true
+}
+
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") != "" {
 		w.Header().Set("Connection", "Upgrade")
@@ -142,6 +182,9 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fmt.Println("left", r.RequestURI)
 			return
 		}
+	}
+	if a.cache(w, r) {
+		return
 	}
 	if r.URL.Query().Has("read") {
 		n, err := io.Copy(io.Discard, r.Body)

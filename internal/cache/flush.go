@@ -39,12 +39,12 @@ type flushes struct {
 	ring [1024]flush
 }
 
-// flush is what was removed: all below a canonical URL, or a tag; all of
-// a space if none is set; everything if no space is either.
+// flush is what was removed: of a space what is selected and, if that is set, is below
+// a canonical URL.
 type flush struct {
 	space     *Space
-	canonical string // with all below it
-	tag       string
+	canonical string
+	what      Selection
 }
 
 func (f *flushes) note(fl flush) {
@@ -77,19 +77,17 @@ func (f *flushes) since(m Mark, space *Space, canonical []byte, tags []string) b
 
 func (fl *flush) covers(space *Space, canonical []byte, tags []string) bool {
 	switch {
-	case fl.space != nil && fl.space != space:
+	case fl.space != space, fl.canonical != "" && !below([]byte(fl.canonical), canonical), !fl.what.has(canonical):
 		return false
-	case fl.tag != "":
-		for _, t := range tags {
-			if t == fl.tag {
-				return true
-			}
-		}
-		return false
-	case fl.canonical == "":
+	case fl.what.Tag == "":
 		return true
 	}
-	return below([]byte(fl.canonical), canonical)
+	for _, t := range tags {
+		if t == fl.what.Tag {
+			return true
+		}
+	}
+	return false
 }
 
 // below says whether a canonical URL is another one, or in the tree below it: by whole
@@ -152,7 +150,7 @@ func (c *Cache) exact(space *Space, canonical []byte) int {
 
 // FlushTag removes what a space has with a tag.
 func (c *Cache) FlushTag(space *Space, tag string) int {
-	c.flushes.note(flush{space: space, tag: tag})
+	c.flushes.note(flush{space: space, what: Selection{Tag: tag}})
 	n := 0
 	for i := range c.shards {
 		sh := &c.shards[i]
@@ -182,8 +180,7 @@ func (c *Cache) Close(space *Space) {
 	}
 }
 
-// Scavenge removes what nobody has used for some seconds, and what cannot be
-// used any more.
+// Scavenge removes what is stale and was not used for so many seconds.
 func (c *Cache) Scavenge(now int64, unused int64) int {
 	n := 0
 	for i := range c.shards {
@@ -203,11 +200,11 @@ func (c *Cache) Scavenge(now int64, unused int64) int {
 	return n
 }
 
-// idle says whether no entry of a resource is of use.
+// idle says whether all entries of a resource are stale and unused.
 func (r *resource) idle(now, unused int64) bool {
 	for e := r.chain.Load(); e != nil; e = e.next {
 		last := max(e.stored/1000, int64(e.lastHit.Load()))
-		if now/1000-last < unused {
+		if now/1000-last < unused || e.flags&untilFlushed != 0 || e.Age(now) < int64(e.lifetime) {
 			return false
 		}
 	}

@@ -390,6 +390,9 @@ func TestScavenge(t *testing.T) {
 	var q rules.Request
 	q.Parse(false, []message.Field{{Name: []byte("V"), Value: []byte("1")}})
 	r.Hit(space, r.Find(&k, &q, &r.scratch), 100_000)
+	if n := r.Scavenge(100_999, 50); n != 0 {
+		t.Errorf("%d went that are fresh", n)
+	}
 	if n := r.Scavenge(120_000, 120); n != 0 {
 		t.Errorf("%d went too early", n)
 	}

@@ -37,6 +37,8 @@ type State struct {
 	// Timeouts and Settings. What is absent has its default.
 	Timeouts map[string]int64 `json:"timeouts,omitempty"`
 	Settings map[string]int64 `json:"settings,omitempty"`
+	// CacheParams likewise.
+	CacheParams map[string]int64 `json:"cacheparams,omitempty"`
 	// IPListen are the addresses to listen on. None: all of the machine.
 	IPListen []string `json:"iplisten,omitempty"`
 	// SSLCert are the bindings of certificates, in the order in which they were
@@ -95,6 +97,7 @@ func (s *State) Clone() *State {
 	}
 	c.Timeouts = cloneMap(s.Timeouts)
 	c.Settings = cloneMap(s.Settings)
+	c.CacheParams = cloneMap(s.CacheParams)
 	return c
 }
 
@@ -132,6 +135,9 @@ func (s *State) Check() error {
 		return err
 	}
 	if err := checkNumbers("settings", Settings, s.Settings); err != nil {
+		return err
+	}
+	if err := checkNumbers("cacheparams", CacheParams, s.CacheParams); err != nil {
 		return err
 	}
 	seen := make(map[netip.Addr]bool, len(s.IPListen))

@@ -27,6 +27,10 @@ type Limits struct {
 
 	Compression     int   // of responses: 0 never, 1 where it is asked for, 2 always
 	CompressMinSize int64 // bytes of a response below which it is left alone
+	CacheSize       int64 // bytes of the response cache; 0: there is none
+	CacheLargest    int64 // bytes of a body that is stored
+	CacheScavenge   int64 // seconds; 0: never
+	CacheHeuristic  int64 // seconds; 0: no guessing
 
 	IPListen []netip.Addr // addresses to listen on; none: all of the machine
 }
@@ -164,6 +168,7 @@ func (s *State) Limits() Limits {
 	var l Limits
 	apply(&l, Timeouts, s.Timeouts)
 	apply(&l, Settings, s.Settings)
+	apply(&l, CacheParams, s.CacheParams)
 	l.MaxFieldLength = min(l.MaxFieldLength, l.MaxRequestBytes)
 	l.MaxTargetLength = min(l.MaxTargetLength, l.MaxRequestBytes)
 	l.HTTP2.MaxStreamWindow = max(l.HTTP2.MaxStreamWindow, l.HTTP2.StreamWindow)

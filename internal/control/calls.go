@@ -21,6 +21,13 @@ const (
 	DeleteSetting = "delete setting"
 	ShowSetting   = "show setting"
 
+	AddCacheParam    = "add cacheparam"
+	DeleteCacheParam = "delete cacheparam"
+	ShowCacheParam   = "show cacheparam"
+
+	ShowCacheState = "show cachestate"
+	DeleteCache    = "delete cache"
+
 	AddIPListen    = "add iplisten"
 	DeleteIPListen = "delete iplisten"
 	ShowIPListen   = "show iplisten"
@@ -73,6 +80,11 @@ type TimeoutResult struct {
 // SettingResult answers "show setting".
 type SettingResult struct {
 	Settings []Number `json:"settings"`
+}
+
+// CacheParamResult answers "show cacheparam".
+type CacheParamResult struct {
+	CacheParams []Number `json:"cacheparams"`
 }
 
 // IPListenParams are the parameters of "add iplisten" and "delete iplisten".

@@ -1,28 +1,265 @@
 package daemon
 
 import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/httpsys/httpsys/internal/cache"
+	"github.com/httpsys/httpsys/internal/config"
 	"github.com/httpsys/httpsys/internal/conn"
+	"github.com/httpsys/httpsys/internal/control"
+	"github.com/httpsys/httpsys/internal/loop"
+	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/wire/channel"
 )
 
-// What the cache has if nobody set anything else: an eighth of the memory, but
-// not more than that.
-const (
-	cacheShare   = 8
-	maxCache     = 1 << 30
-	maxResponse  = 8 << 20
-	maxHeuristic = 5 // seconds
-)
+// cacheShare is the part of the machine's memory, one in so many bytes, that
+// the cache takes at most if nobody set its size.
+const cacheShare = 8
 
-func cacheLimits() cache.Limits {
+// cacheLimits are the limits of the cache. The default of its size is only
+// for machines that have the memory.
+func cacheLimits(l *config.Limits) cache.Limits {
+	size := l.CacheSize
 	var info unix.Sysinfo_t
-	size := int64(maxCache)
-	if unix.Sysinfo(&info) == nil {
-		size = min(int64(info.Totalram)*int64(info.Unit)/cacheShare, maxCache)
+	if size == config.DefaultCacheSize && unix.Sysinfo(&info) == nil {
+		size = min(size, int64(info.Totalram)*int64(info.Unit)/cacheShare)
 	}
-	return cache.Limits{Size: size, Largest: maxResponse, Heuristic: maxHeuristic}
+	return cache.Limits{Size: size, Largest: l.CacheLargest, Heuristic: l.CacheHeuristic}
+}
+
+// forget removes what a registration has stored. That takes a while where it
+// is much, and nobody can find it any more.
+func (d *Daemon) forget(s *cache.Space) {
+	if s.Entries.Load() < 1000 {
+		d.cache.Close(s)
+		return
+	}
+	go d.cache.Close(s)
+}
+
+// setCache tells the cache its limits.
+func (d *Daemon) setCache(l *config.Limits) {
+	d.cache.SetLimits(cacheLimits(l))
+	d.scavenge.Store(l.CacheScavenge)
+}
+
+// scavenger removes what is stale and nobody asks for, until ctx ends.
+func (d *Daemon) scavenger(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for seconds := int64(1); ; seconds++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if period := d.scavenge.Load(); period > 0 && seconds >= period {
+			d.cache.Scavenge(loop.Clock(), period)
+			seconds = 0
+		}
+	}
+}
+
+// stored is a URL that stored responses are named by, as cache.Selection
+// wants it, with the port that it belongs to.
+type stored struct {
+	scheme prefix.Scheme
+	port   uint16
+	what   cache.Selection
+}
+
+// storedAt reads the URL of a call: that of a resource, or of a tree of them. + or * as host
+// means every host.
+func storedAt(url string, recursive bool) (at stored, _ *channel.Error) {
+	bad := func(why string) (stored, *channel.Error) {
+		return stored{}, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf("url %.200q: %s", url, why)}
+	}
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		return bad("want http://HOST:PORT/PATH")
+	}
+	n := strings.IndexAny(rest, "/?")
+	if n < 0 {
+		n = len(rest)
+	}
+	authority, path := rest[:n], rest[n:]
+	if !strings.Contains(authority[strings.LastIndexByte(authority, ']')+1:], ":") {
+		authority += map[string]string{"http": ":80", "https": ":443"}[scheme]
+	}
+	p, err := prefix.Parse(scheme + "://" + authority + "/")
+	if err != nil {
+		return bad(err.Error())
+	}
+	raw, query, has := strings.Cut(path, "?")
+	if raw == "" {
+		raw = "/"
+	}
+	canonical, err := prefix.Canonical(nil, []byte(raw))
+	if err != nil {
+		return bad(err.Error())
+	}
+	at = stored{scheme: p.Scheme, port: p.Port, what: cache.Selection{Path: string(canonical), Recursive: recursive}}
+	if has {
+		at.what.Path += "?" + query
+	}
+	if p.Kind == prefix.Explicit || p.Kind == prefix.IPBound {
+		at.what.Host, at.what.Port = p.Host, p.Port
+	}
+	return at, nil
+}
+
+// mayHave says whether a registration can have stored something that is
+// meant.
+func (at *stored) mayHave(p prefix.Prefix) bool {
+	if p.Scheme != at.scheme || p.Port != at.port || at.what.Host != "" && p.Kind == prefix.Explicit && p.Host != at.what.Host {
+		return false
+	}
+	return at.below(p) || at.what.Recursive && strings.HasPrefix(strings.ToLower(p.Path), strings.ToLower(at.what.Path))
+}
+
+// below says whether the path of what is meant is below that of a prefix.
+func (at *stored) below(p prefix.Prefix) bool {
+	path, prefix := strings.ToLower(at.what.Path), strings.ToLower(p.Path)
+	return strings.HasPrefix(path, prefix) || path+"/" == prefix
+}
+
+// spaces are the parts of the cache in which something may be that is meant; at nil: all.
+func (d *Daemon) spaces(at *stored) []*cache.Space {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []*cache.Space
+	for _, r := range d.regs {
+		if at == nil || at.mayHave(r.Prefix) {
+			all = append(all, r.Space)
+		}
+	}
+	slices.SortFunc(all, func(a, b *cache.Space) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+// DeleteCache implements server.Engine.
+func (d *Daemon) DeleteCache(p control.DeleteCacheParams) (int, *channel.Error) {
+	var at *stored
+	what := cache.Selection{}
+	if p.URL != "" {
+		s, cerr := storedAt(p.URL, p.Recursive)
+		if cerr != nil {
+			return 0, cerr
+		}
+		at, what = &s, s.what
+	}
+	what.Tag = p.Tag
+	n := 0
+	for _, s := range d.spaces(at) {
+		n += d.cache.Select(s, what)
+	}
+	return n, nil
+}
+
+// CacheState implements server.Engine.
+func (d *Daemon) CacheState(p control.CacheStateParams) (*control.CacheState, *channel.Error) {
+	var at *stored
+	what := cache.Selection{}
+	if p.URL != "" {
+		s, cerr := storedAt(p.URL, true)
+		if cerr != nil {
+			return nil, cerr
+		}
+		at, what = &s, s.what
+	}
+	t := d.cache.Totals()
+	st := &control.CacheState{
+		Entries: []control.CacheEntry{}, Prefix: []control.CachePrefix{},
+		Size: t.Used, Limit: t.Budget, Evicted: t.Evicted, Refused: t.Refused,
+	}
+	now := loop.Clock()
+	for _, s := range d.spaces(at) {
+		st.Count += s.Entries.Load()
+		if s.Hits.Load()+s.Misses.Load()+s.Stored.Load() > 0 {
+			st.Prefix = append(st.Prefix, control.CachePrefix{
+				URL: s.URL, Queue: s.Queue, Entries: s.Entries.Load(), Bytes: s.Bytes.Load(), Hits: s.Hits.Load(),
+				Misses: s.Misses.Load(), Stored: s.Stored.Load(), Flushed: s.Invalidated.Load(),
+			})
+		}
+		d.cache.Each(s, what, now, func(in *cache.Info) bool {
+			if st.More = len(st.Entries) == control.MaxCacheEntries; st.More {
+				return false
+			}
+			st.Entries = append(st.Entries, entryOf(in))
+			return true
+		})
+	}
+	slices.SortFunc(st.Entries, func(a, b control.CacheEntry) int { return cmp.Compare(a.URL, b.URL) })
+	return st, nil
+}
+
+// entryOf is a stored response as the command line shows it.
+func entryOf(in *cache.Info) control.CacheEntry {
+	scheme := "http://"
+	if in.Space.HTTPS {
+		scheme = "https://"
+	}
+	e := control.CacheEntry{
+		URL: scheme + in.Authority + in.Path, Status: in.Status, Own: in.Own, Size: in.Size, Cost: in.Cost, AgeS: in.Age, Hits: in.Hits,
+		Queue: in.Space.Queue, Prefix: in.Space.URL, ContentType: in.ContentType, Encoding: in.ContentEncoding, Vary: in.Vary,
+		ETag: in.ETag, Partial: in.Partial, Tags: append([]string{}, in.Tags...),
+	}
+	switch {
+	case in.UntilFlushed:
+		e.Policy = control.PolicyUser
+	case in.NoCache:
+		e.Policy = control.PolicyValidate
+	case in.Heuristic:
+		e.Policy, e.ExpiresS = control.PolicyHeuristic, in.Lifetime-in.Age
+	default:
+		e.Policy, e.ExpiresS = control.PolicyTTL, in.Lifetime-in.Age
+	}
+	return e
+}
+
+// flush answers the call of that name (docs/channel.md section 3.5): an
+// application removes what it has stored itself, and nothing else.
+func (s *session) flush(p channel.FlushParams) (*channel.FlushResult, *channel.Error) {
+	if p.URL == "" && p.Tag == "" {
+		return nil, &channel.Error{Code: channel.InvalidParameter, Message: "flush needs a url or a tag"}
+	}
+	if p.Recursive && p.URL == "" {
+		return nil, &channel.Error{Code: channel.InvalidParameter, Message: "recursive needs a url"}
+	}
+	what := cache.Selection{}
+	var at *stored
+	if p.URL != "" {
+		st, cerr := storedAt(p.URL, p.Recursive)
+		if cerr != nil {
+			return nil, cerr
+		}
+		at, what = &st, st.what
+	}
+	what.Tag = p.Tag
+	var spaces []*cache.Space
+	s.d.mu.Lock()
+	for id := range s.regs {
+		if r := s.d.regs[id]; at == nil || at.mayHave(r.Prefix) && at.below(r.Prefix) {
+			spaces = append(spaces, r.Space)
+		}
+	}
+	s.d.mu.Unlock()
+	if at != nil && len(spaces) == 0 {
+		return nil, &channel.Error{Code: channel.AccessDenied, Message: fmt.Sprintf(
+			"%.200s is not below a prefix that this session has registered", p.URL)}
+	}
+	n := 0
+	for _, sp := range spaces {
+		n += s.d.cache.Select(sp, what)
+	}
+	return &channel.FlushResult{Flushed: n}, nil
 }
 
 // useCache gives the stage of a loop the cache of the machine.

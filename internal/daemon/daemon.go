@@ -76,7 +76,8 @@ type Daemon struct {
 	nextName uint64 // of sessions and private queues
 	ending   bool
 
-	maxAge atomic.Int64 // time.Duration of requests in queues that set none themselves
+	scavenge atomic.Int64 // seconds; 0: never
+	maxAge   atomic.Int64 // time.Duration of requests in queues that set none themselves
 
 	loopsDone sync.WaitGroup
 	wg        sync.WaitGroup // sessions
@@ -156,7 +157,8 @@ func Start(opt Options) (*Daemon, error) {
 		sessions: map[string]*session{}, byUser: map[uint32]int{}, queues: map[string]*queueState{},
 		regs: map[uint32]*registration{}, greeting: map[*net.UnixConn]uint32{},
 	}
-	d.cache = cache.New(cacheLimits())
+	limits := config.DefaultLimits()
+	d.cache = cache.New(cacheLimits(&limits))
 	raiseFileLimit()
 	var err error
 	if d.store, err = config.OpenFile(opt.Data); err != nil {
@@ -207,6 +209,7 @@ func (d *Daemon) start() (err error) {
 	if d.admin, err = server.New(d.store, d); err != nil {
 		return err
 	}
+	d.wg.Go(func() { d.scavenger(ctx) })
 	d.wg.Go(d.acceptSessions)
 	d.wg.Go(func() { d.certs.Run(ctx) })
 	return nil
@@ -254,6 +257,7 @@ func (d *Daemon) SetLimits(l config.Limits) {
 	}
 	d.ports.SetListen(l.IPListen)
 	d.maxAge.Store(int64(l.RequestQueue))
+	d.setCache(&l)
 }
 
 func (d *Daemon) stopLoops() {

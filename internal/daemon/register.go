@@ -48,6 +48,10 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 	}
 	override.BareErrors = p.ErrorPages != nil && !*p.ErrorPages
 	override.NoHost = p.RequireHost != nil && !*p.RequireHost
+	if ms := p.CacheDurationMS; ms != 0 && (ms < 1000 || ms > maxMilliseconds) {
+		return nil, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(
+			"cache_duration_ms is %d: want 0 (not stored) or 1000 to %d", ms, maxMilliseconds)}
+	}
 	if cerr := d.admin.MayRegister(s.peer, pre); cerr != nil {
 		return nil, cerr
 	}
@@ -86,7 +90,7 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 		d.dropQueueIfUnused(q)
 		return nil, &channel.Error{Code: channel.Limit, Message: fmt.Sprintf("this session has taken requests from %d queues already", maxQueues)}
 	}
-	reg, cerr := d.bind(pre, q, override, p.Compress)
+	reg, cerr := d.bind(pre, q, override, p.Compress, p.CacheDurationMS/1000)
 	if cerr != nil {
 		d.dropQueueIfUnused(q)
 		return nil, cerr
@@ -105,7 +109,7 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 
 // bind registers a prefix for a queue, or shares the registration that the
 // queue has.
-func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, compress bool) (*registration, *channel.Error) {
+func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, compress bool, cacheFor int64) (*registration, *channel.Error) {
 	if have, ok := d.table.Registration(pre); ok {
 		reg := d.regs[have.ID]
 		if reg.queue == q {
@@ -126,7 +130,7 @@ func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, com
 		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o, Compress: compress, Affinity: q.affinity},
 		queue:        q,
 	}
-	reg.Space = &cache.Space{ID: reg.ID, URL: reg.URL, Queue: q.name, HTTPS: pre.Scheme == prefix.HTTPS}
+	reg.Space = &cache.Space{ID: reg.ID, URL: reg.URL, Queue: q.name, HTTPS: pre.Scheme == prefix.HTTPS, Default: cacheFor}
 	if err := d.table.Register(pre, reg.Registration); err != nil {
 		d.ports.Close(pre)
 		code := channel.Internal
@@ -191,7 +195,7 @@ func (d *Daemon) unbind(id uint32) {
 		return
 	}
 	d.table.Unregister(reg.Prefix)
-	d.cache.Close(reg.Space)
+	d.forget(reg.Space)
 	d.ports.Close(reg.Prefix)
 	delete(d.regs, id)
 	delete(reg.queue.regs, id)

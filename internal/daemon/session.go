@@ -293,6 +293,8 @@ func (s *session) call(call channel.CallMessage) (any, *channel.Error) {
 	switch {
 	case call.Method == "register":
 		return decode(call.Params, s.register)
+	case call.Method == "flush":
+		return decode(call.Params, s.flush)
 	case call.Method == "unregister":
 		return decode(call.Params, s.unregister)
 	case server.Methods(call.Method):

@@ -63,6 +63,9 @@ var (
 		help: "which one: " + strings.Join(names(config.Timeouts), ", ")}
 	settingTag = tag{name: "settingtype", value: "TYPE", required: true, values: names(config.Settings),
 		help: "which one: " + strings.Join(names(config.Settings), ", ")}
+	cacheParamTag = tag{name: "type", value: "TYPE", required: true, values: names(config.CacheParams),
+		help: "which one: " + strings.Join(names(config.CacheParams), ", ")}
+	storedTag  = tag{name: "url", value: "URL", help: "a URL as clients ask for it, like http://localhost:80/app/page"}
 	addressTag = tag{name: "ipaddress", alias: "address", value: "IP", required: true,
 		help: "an IPv4 or IPv6 address without a port; 0.0.0.0 and :: are all of a family"}
 
@@ -180,6 +183,45 @@ requestqueuetimeout for queues that are made afterwards.`,
 		verb: "show", object: "setting", json: true, run: (*run).showSetting, rights: forAll,
 		short:    "Show the limits on what clients may send, and the other settings",
 		examples: []string{"httpsys show setting"},
+	},
+	{
+		verb: "add", object: "cacheparam", run: cacheParams.add, rights: forAdmins,
+		tags: []tag{cacheParamTag, {name: "value", value: "NUMBER|off", required: true, values: []string{"off"},
+			help: "in the unit of the parameter, see the table; off is possible for all but maxcacheresponsesize"}},
+		short:    "Set a parameter of the response cache",
+		long:     `It holds at once: what is too much goes. With maxcachesize off nothing is stored.`,
+		examples: []string{"httpsys add cacheparam type=maxcachesize value=268435456"},
+	},
+	{
+		verb: "delete", object: "cacheparam", tags: []tag{cacheParamTag}, run: cacheParams.delete, rights: forAdmins,
+		short:    "Give a parameter of the response cache its default back",
+		examples: []string{"httpsys delete cacheparam type=maxcachesize"},
+	},
+	{
+		verb: "show", object: "cacheparam", json: true, run: (*run).showCacheParam, rights: forAll,
+		short:    "Show the parameters of the response cache",
+		examples: []string{"httpsys show cacheparam"},
+	},
+	{
+		verb: "show", object: "cachestate", json: true, run: (*run).showCacheState, rights: forAll, tags: []tag{storedTag},
+		short: "Show the responses that are stored, and what the cache did for each prefix",
+		long: `With url= only what is stored for that URL and below it. URLs are shown in canonical form; variants that Vary
+tells apart are shown one by one. At most 10000 responses are listed.`,
+		examples: []string{"httpsys show cachestate", "httpsys show cachestate url=http://localhost:80/app/ --json"},
+	},
+	{
+		verb: "delete", object: "cache", run: (*run).deleteCache, rights: forAdmins,
+		tags: []tag{storedTag,
+			{name: "recursive", value: "yes|no", values: []string{"yes", "no"}, help: "with all below the URL (default no)"},
+			{name: "tag", value: "TAG", help: "what responses carry it in Cache-Tag"}},
+		short: "Remove stored responses",
+		long: `Without arguments all of them. A response that is being fetched at this moment is not stored either if this
+would have removed it.`,
+		examples: []string{
+			"httpsys delete cache",
+			"httpsys delete cache url=http://localhost:80/app/ recursive=yes",
+			"httpsys delete cache tag=product-17",
+		},
 	},
 	{
 		verb: "add", object: "iplisten", tags: []tag{addressTag}, run: (*run).addIPListen, rights: forAdmins,

@@ -37,6 +37,7 @@ func dumpCommands(state *config.State) [][]string {
 	}
 	lines = append(lines, dumpNumbers("timeout", "timeouttype=", config.Timeouts, state.Timeouts)...)
 	lines = append(lines, dumpNumbers("setting", "settingtype=", config.Settings, state.Settings)...)
+	lines = append(lines, dumpNumbers("cacheparam", "type=", config.CacheParams, state.CacheParams)...)
 	for _, a := range state.IPListen {
 		lines = append(lines, []string{"add", "iplisten", "ipaddress=" + a})
 	}

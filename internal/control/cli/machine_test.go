@@ -43,7 +43,28 @@ func (m *machine) ServiceState() (*control.State, error) {
 }
 func (m *machine) Reservations() server.Reservations { return &m.table }
 func (m *machine) SetLimits(config.Limits)           {}
-func (m *machine) Certificates() server.Certificates { return &m.certs }
+
+func (m *machine) CacheState(p control.CacheStateParams) (*control.CacheState, *channel.Error) {
+	st := &control.CacheState{
+		Size: 14711, Limit: 1 << 30, Count: 2, Evicted: 0, Refused: 0,
+		Entries: []control.CacheEntry{
+			{
+				URL: "http://localhost:8080/shop/", Status: 200, Policy: control.PolicyTTL, Size: 12840, Cost: 13651, AgeS: 12, ExpiresS: 48,
+				Hits: 1024, Queue: "shop", Prefix: "http://+:8080/shop/", ContentType: "text/html", Vary: "Accept-Language",
+				ETag: "\"v1\"", Tags: []string{"shop", "front"},
+			},
+			{
+				URL: "http://localhost:8080/shop/logo.svg", Status: 200, Policy: control.PolicyUser, Own: true, Size: 512, Cost: 1060, AgeS: 300,
+				Hits: 7, Queue: "shop", Prefix: "http://+:8080/shop/", ContentType: "image/svg+xml", Tags: []string{},
+			},
+		},
+		Prefix: []control.CachePrefix{{URL: "http://+:8080/shop/", Queue: "shop", Entries: 2, Bytes: 14711, Hits: 1031, Misses: 5, Stored: 4, Flushed: 1}},
+	}
+	return st, nil
+}
+
+func (m *machine) DeleteCache(control.DeleteCacheParams) (int, *channel.Error) { return 2, nil }
+func (m *machine) Certificates() server.Certificates                           { return &m.certs }
 
 // exampleCerts are bindings whose files exist nowhere.
 type exampleCerts struct{ bound []config.SSLCert }

@@ -174,7 +174,7 @@ func (w *manual) refusal() (string, error) {
 }
 
 func (w *manual) table(which string) string {
-	table := map[string][]config.Setting{"timeouts": config.Timeouts, "settings": config.Settings}[which]
+	table := map[string][]config.Setting{"timeouts": config.Timeouts, "settings": config.Settings, "cacheparams": config.CacheParams}[which]
 	var b strings.Builder
 	b.WriteString("| name | what | default | range |\n| --- | --- | --- | --- |\n")
 	for _, s := range table {

@@ -21,6 +21,8 @@ type numberCommands struct {
 var (
 	timeouts = numberCommands{"Timeout", "timeouttype", config.Timeouts, control.AddTimeout, control.DeleteTimeout}
 	settings = numberCommands{"Setting", "settingtype", config.Settings, control.AddSetting, control.DeleteSetting}
+
+	cacheParams = numberCommands{"Cache parameter", "type", config.CacheParams, control.AddCacheParam, control.DeleteCacheParam}
 )
 
 func (c numberCommands) add(r *run) error {
@@ -97,6 +99,16 @@ func (r *run) showSetting() error {
 		return err
 	}
 	return r.show(result, func(p *printer) { printNumbers(p, "HTTP service settings:", config.Settings, result.Settings) })
+}
+
+func (r *run) showCacheParam() error {
+	var result control.CacheParamResult
+	if err := r.call(control.ShowCacheParam, nil, &result); err != nil {
+		return err
+	}
+	return r.show(result, func(p *printer) {
+		printNumbers(p, "HTTP service cache parameters:", config.CacheParams, result.CacheParams)
+	})
 }
 
 func printNumbers(p *printer, heading string, table []config.Setting, numbers []control.Number) {

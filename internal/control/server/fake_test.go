@@ -47,9 +47,15 @@ func (m *machine) ServiceState() (*control.State, error) {
 	}
 	return m.state, nil
 }
-func (m *machine) Reservations() Reservations { return &m.table }
-func (m *machine) Certificates() Certificates { return m.certs }
-func (m *machine) SetLimits(l config.Limits)  { m.limits = append(m.limits, l) }
+func (m *machine) CacheState(control.CacheStateParams) (*control.CacheState, *channel.Error) {
+	return &control.CacheState{
+		Entries: []control.CacheEntry{}, Prefix: []control.CachePrefix{}, Limit: 1 << 20,
+	}, nil
+}
+func (m *machine) DeleteCache(p control.DeleteCacheParams) (int, *channel.Error) { return 3, nil }
+func (m *machine) Reservations() Reservations                                    { return &m.table }
+func (m *machine) Certificates() Certificates                                    { return m.certs }
+func (m *machine) SetLimits(l config.Limits)                                     { m.limits = append(m.limits, l) }
 
 // The accounts of the tests. Group numbers are 100 + the number of their member.
 var (

@@ -10,7 +10,7 @@ import (
 	"github.com/httpsys/httpsys/internal/wire/channel"
 )
 
-// kindOf is one of the two tables of numbers, with its place in the state.
+// kindOf is one of the tables of numbers, with its place in the state.
 type kindOf struct {
 	word  string // what one of them is called
 	table []config.Setting
@@ -20,6 +20,8 @@ type kindOf struct {
 var (
 	timeouts = kindOf{"timeout", config.Timeouts, func(st *config.State) *map[string]int64 { return &st.Timeouts }}
 	settings = kindOf{"setting", config.Settings, func(st *config.State) *map[string]int64 { return &st.Settings }}
+
+	cacheParams = kindOf{"cacheparam", config.CacheParams, func(st *config.State) *map[string]int64 { return &st.CacheParams }}
 )
 
 func (k kindOf) find(name string) (config.Setting, *channel.Error) {
@@ -100,6 +102,12 @@ func (s *Server) showSetting(_ Peer, _ *control.Empty) (any, *channel.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return control.SettingResult{Settings: numbers(config.Settings, s.state.Settings)}, nil
+}
+
+func (s *Server) showCacheParam(_ Peer, _ *control.Empty) (any, *channel.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return control.CacheParamResult{CacheParams: numbers(config.CacheParams, s.state.CacheParams)}, nil
 }
 
 func numbers(table []config.Setting, set map[string]int64) []control.Number {

@@ -45,6 +45,11 @@ type Engine interface {
 	// Reservations is the table in which requests and registrations look for
 	// reservations; a *prefix.Table[V, *Reservation] is one.
 	Reservations() Reservations
+	// CacheState lists what is stored at or below a URL, or all; DeleteCache
+	// removes it and says how many responses that were. What is wrong with the
+	// parameters is for the caller.
+	CacheState(control.CacheStateParams) (*control.CacheState, *channel.Error)
+	DeleteCache(control.DeleteCacheParams) (int, *channel.Error)
 	// SetLimits tells all machine-wide numbers and the listen list, once at
 	// the start and then whenever one of them has changed.
 	SetLimits(config.Limits)
@@ -164,6 +169,12 @@ var methods = map[string]method{
 	control.AddSetting:    {admin: true, call: with(settings.set)},
 	control.DeleteSetting: {admin: true, call: with(settings.reset)},
 	control.ShowSetting:   {call: with((*Server).showSetting)},
+
+	control.AddCacheParam:    {admin: true, call: with(cacheParams.set)},
+	control.DeleteCacheParam: {admin: true, call: with(cacheParams.reset)},
+	control.ShowCacheParam:   {call: with((*Server).showCacheParam)},
+	control.ShowCacheState:   {call: with((*Server).showCacheState)},
+	control.DeleteCache:      {admin: true, call: with((*Server).deleteCache)},
 
 	control.AddIPListen:    {admin: true, call: with((*Server).addIPListen)},
 	control.DeleteIPListen: {admin: true, call: with((*Server).deleteIPListen)},

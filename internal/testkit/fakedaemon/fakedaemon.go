@@ -321,6 +321,16 @@ func (s *Session) call(call channel.CallMessage) (any, *channel.Error) {
 		s.calls = append(s.calls, fmt.Sprintf("unregister %d", p.ID))
 		s.Unregistered = append(s.Unregistered, p.ID)
 		return struct{}{}, nil
+	case "flush":
+		var p channel.FlushParams
+		if err := json.Unmarshal(call.Params, &p); err != nil {
+			d.t.Error(err)
+		}
+		s.calls = append(s.calls, fmt.Sprintf("flush %q recursive=%v tag=%q", p.URL, p.Recursive, p.Tag))
+		if p.URL == "bad" {
+			return nil, &channel.Error{Code: channel.InvalidParameter, Message: "url bad"}
+		}
+		return channel.FlushResult{Flushed: 2}, nil
 	}
 	return nil, &channel.Error{Code: channel.Unsupported, Message: "no method " + call.Method}
 }

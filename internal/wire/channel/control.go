@@ -89,6 +89,9 @@ type RegisterParams struct {
 	// false takes HTTP/1.1 requests without Host.
 	ErrorPages  *bool `json:"error_pages,omitempty"`
 	RequireHost *bool `json:"require_host,omitempty"`
+	// CacheDurationMS is how long responses are stored that say nothing about
+	// caching; 0: they are not. Of several processes that share a prefix, the first decides.
+	CacheDurationMS int64 `json:"cache_duration_ms,omitempty"`
 	// Certificate is for an https prefix where no administrator has bound one.
 	Certificate *Certificate `json:"certificate,omitempty"`
 	// OpaqueLimit is how many connections in opaque mode may be relayed at once;
@@ -106,6 +109,19 @@ type Affinity struct {
 	Query   string `json:"query,omitempty"`   // a parameter of the query
 	Cookie  string `json:"cookie,omitempty"`  // a cookie
 	Address bool   `json:"address,omitempty"` // the client's address
+}
+
+// FlushParams are the parameters of "flush": what is stored for URL, or with
+// Recursive for all below it, or what carries Tag; with both, what meets both.
+type FlushParams struct {
+	URL       string `json:"url,omitempty"`
+	Recursive bool   `json:"recursive,omitempty"`
+	Tag       string `json:"tag,omitempty"`
+}
+
+// FlushResult says how many responses went.
+type FlushResult struct {
+	Flushed int `json:"flushed"`
 }
 
 // Certificate is a program's own (docs/channel.md section 3.2).

@@ -1,0 +1,77 @@
+package control
+
+// CacheStateParams are the parameters of "show cachestate".
+type CacheStateParams struct {
+	// URL is a URL as a browser would write it; what is stored for it and below it is shown. None: all.
+	URL string `json:"url,omitempty"`
+}
+
+// DeleteCacheParams are the parameters of "delete cache": all of them must hold
+// of what goes; none: everything goes.
+type DeleteCacheParams struct {
+	URL       string `json:"url,omitempty"`
+	Recursive bool   `json:"recursive,omitempty"` // all below URL, too
+	Tag       string `json:"tag,omitempty"`       // of the field Cache-Tag
+}
+
+// DeleteCacheResult answers it.
+type DeleteCacheResult struct {
+	Deleted int `json:"deleted"` // responses
+}
+
+// CacheState answers "show cachestate".
+type CacheState struct {
+	Entries []CacheEntry `json:"entries"` // by URL
+	// More says that there are more than are listed.
+	More    bool          `json:"more"`
+	Size    int64         `json:"size"`    // bytes of the budget that are taken
+	Limit   int64         `json:"limit"`   // the budget
+	Count   int64         `json:"count"`   // of all stored responses
+	Evicted int64         `json:"evicted"` // to make room, since the daemon began
+	Refused int64         `json:"refused"` // for which there was no room
+	Prefix  []CachePrefix `json:"prefixes"`
+}
+
+// MaxCacheEntries is how many entries are listed at most.
+const MaxCacheEntries = 10000
+
+// CacheEntry is one stored response.
+type CacheEntry struct {
+	URL         string   `json:"url"`
+	Status      int      `json:"status"`
+	Policy      string   `json:"policy"` // ttl, heuristic, user-invalidates or validate
+	Own         bool     `json:"own"`    // by the application's own word to the daemon
+	Size        int64    `json:"size"`   // bytes of the body
+	Cost        int64    `json:"cost"`   // bytes of the budget
+	AgeS        int64    `json:"age_s"`
+	ExpiresS    int64    `json:"expires_s"` // seconds for which it is fresh; negative: stale since; 0 with user-invalidates
+	Hits        int64    `json:"hits"`
+	Queue       string   `json:"queue"`
+	Prefix      string   `json:"prefix"`
+	ContentType string   `json:"content_type"`
+	Encoding    string   `json:"content_encoding"`
+	Vary        string   `json:"vary"`
+	ETag        string   `json:"etag"`
+	Partial     bool     `json:"partial"`
+	Tags        []string `json:"tags"`
+}
+
+// CachePrefix is what the cache did for a registered prefix.
+type CachePrefix struct {
+	URL     string `json:"url"`
+	Queue   string `json:"queue"`
+	Entries int64  `json:"entries"`
+	Bytes   int64  `json:"bytes"`
+	Hits    int64  `json:"hits"`    // answered from the cache
+	Misses  int64  `json:"misses"`  // could have been, and were not
+	Stored  int64  `json:"stored"`  // responses
+	Flushed int64  `json:"flushed"` // by applications, administrators and unsafe requests
+}
+
+// Policies of CacheEntry.
+const (
+	PolicyTTL       = "ttl"
+	PolicyHeuristic = "heuristic"
+	PolicyUser      = "user-invalidates"
+	PolicyValidate  = "validate"
+)
