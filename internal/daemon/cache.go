@@ -224,7 +224,7 @@ func entryOf(in *cache.Info) control.CacheEntry {
 	return e
 }
 
-// flush answers the call of that name (docs/channel.md section 3.5): an
+// flush answers the call of that name (docs/channel.md section 3.4): an
 // application removes what it has stored itself, and nothing else.
 func (s *session) flush(p channel.FlushParams) (*channel.FlushResult, *channel.Error) {
 	if p.URL == "" && p.Tag == "" {
