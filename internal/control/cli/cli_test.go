@@ -23,8 +23,8 @@ const urlaclUsage = "usage: httpsys add urlacl url=URL [user=USER]… [listen=ye
 func TestUsageErrors(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"adds", `there is no command "adds": see httpsys help`},
-		{"add", "add what? One of urlacl, timeout, setting, iplisten, sslcert: see httpsys help add"},
-		{"add queue", `there is no command "add queue": add takes urlacl, timeout, setting, iplisten, sslcert`},
+		{"add", "add what? One of urlacl, timeout, setting, cacheparam, iplisten, sslcert: see httpsys help add"},
+		{"add queue", `there is no command "add queue": add takes urlacl, timeout, setting, cacheparam, iplisten, sslcert`},
 		{"help adds", `there is no command "adds": see httpsys help`},
 		{"help add queue", `there is no command "add queue": see httpsys help`},
 		{"show urlacl --xml", "unknown flag: --xml: see httpsys show urlacl --help"},
@@ -243,14 +243,14 @@ func TestCompletion(t *testing.T) {
 		want string // the words, without their explanations
 	}{
 		{[]string{""}, "add completion delete dump help serve show update version"},
-		{[]string{"show", ""}, "ca iplisten servicestate setting sslcert timeout urlacl"},
+		{[]string{"show", ""}, "ca cacheparam cachestate iplisten servicestate setting sslcert timeout urlacl"},
 		{[]string{"add", "urlacl", ""}, "url= user= listen= delegate= group="},
 		{[]string{"add", "urlacl", "url=http://+:80/", "user=alice", ""}, "user= listen= delegate= group="},
 		{[]string{"add", "urlacl", "listen="}, "listen=yes listen=no"},
 		{[]string{"add", "setting", "settingtype="},
 			"settingtype=" + strings.Join(names(config.Settings), " settingtype=")},
 		{[]string{"show", "servicestate", "VIEW="}, "view=session view=requestq"},
-		{[]string{"help", "add", ""}, "iplisten setting sslcert timeout urlacl"},
+		{[]string{"help", "add", ""}, "cacheparam iplisten setting sslcert timeout urlacl"},
 	}
 	for _, c := range tests {
 		stdout, _, _ := runCommand(append([]string{"__complete"}, c.args...)...)

@@ -252,7 +252,8 @@ func TestWhoMayCall(t *testing.T) {
 		"delete timeout": `{"name":"headerwaittimeout"}`,
 		"add setting":    `{"name":"maxfields","value":50}`,
 		"delete setting": `{"name":"maxfields"}`,
-		"add iplisten":   `{"ipaddress":"192.0.2.1"}`, "delete iplisten": `{"ipaddress":"192.0.2.1"}`,
+		"add cacheparam": `{"name":"maxcachesize","value":0}`, "delete cacheparam": `{"name":"maxcachesize"}`, "delete cache": `{"tag":"x"}`,
+		"add iplisten": `{"ipaddress":"192.0.2.1"}`, "delete iplisten": `{"ipaddress":"192.0.2.1"}`,
 		"add sslcert": `{"ipport":"0.0.0.0:443","selfsigned":true}`, "update sslcert": `{"ipport":"0.0.0.0:443","selfsigned":true,"appid":"x"}`,
 		"delete sslcert": `{"ipport":"0.0.0.0:443"}`,
 	}
@@ -272,10 +273,28 @@ func TestWhoMayCall(t *testing.T) {
 	}
 	for _, admin := range []Peer{root, service} {
 		for _, verb := range []string{"add", "delete"} {
-			for _, object := range []string{"timeout", "setting", "iplisten", "sslcert"} {
+			for _, object := range []string{"timeout", "setting", "cacheparam", "iplisten", "sslcert"} {
 				m.must(admin, verb+" "+object, params[verb+" "+object])
 			}
 		}
+	}
+}
+
+func TestCacheCalls(t *testing.T) {
+	m := newMachine(t, empty())
+	if got := m.must(root, "delete cache", ``); got != `{"deleted":3}` {
+		t.Errorf("delete cache: %s", got)
+	}
+	m.wantFault(root, "delete cache", `{"recursive":true}`, channel.InvalidParameter, "recursive needs a url: without one everything goes anyway")
+	m.must(root, "add cacheparam", `{"name":"maxcacheresponsesize","value":4096}`)
+	if l := m.limits[len(m.limits)-1]; l.CacheLargest != 4096 || l.CacheSize != config.DefaultCacheSize {
+		t.Errorf("the engine was told %+v", l)
+	}
+	m.wantFault(root, "add cacheparam", `{"name":"maxcacheresponsesize","value":0}`, channel.InvalidParameter,
+		"maxcacheresponsesize is 1 to 4294967296 bytes: 0 is not possible")
+	m.start()
+	if got := m.must(nobody, "show cacheparam", ``); !strings.Contains(got, `{"name":"maxcacheresponsesize","value":4096,"unit":"bytes","default":8388608,"set":true}`) {
+		t.Errorf("after a restart: %s", got)
 	}
 }
 
