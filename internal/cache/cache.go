@@ -55,6 +55,7 @@ type list struct{ head *resource }
 
 // resource is what is stored under a key.
 type resource struct {
+	cache      *Cache
 	space      *Space
 	key        string
 	hash       uint64
@@ -165,7 +166,7 @@ func (c *Cache) Put(space *Space, k *Key, canonical []byte, e *Entry, since Mark
 		ok = false
 	}
 	if !ok {
-		res = &resource{space: space, key: string(k.Bytes), hash: k.Hash}
+		res = &resource{cache: c, space: space, key: string(k.Bytes), hash: k.Hash}
 		if !k.Canonical {
 			res.canonical = string(canonical)
 		}
@@ -223,6 +224,14 @@ func (sh *shard) replace(c *Cache, r *resource, e *Entry) (freed int64) {
 // reads that any more.
 func (c *Cache) free(e *Entry) {
 	cost := e.Cost()
+	if e.codes != nil {
+		for i := range e.codes.forms {
+			if f := e.codes.forms[i].Load(); f != nil {
+				cost -= f.Cost()
+				c.free(f)
+			}
+		}
+	}
 	if e.big != nil {
 		n := e.big.allocated()
 		e.big.drop(n)
@@ -234,7 +243,7 @@ func (c *Cache) free(e *Entry) {
 // with is a copy of an entry with another successor.
 func (e *Entry) with(next *Entry) *Entry {
 	n := &Entry{
-		res: e.res, next: next, data: e.data, big: e.big, variant: e.variant, tags: e.tags, born: e.born, stored: e.stored,
+		res: e.res, next: next, data: e.data, big: e.big, codes: e.codes, variant: e.variant, tags: e.tags, born: e.born, stored: e.stored,
 		modified: e.modified, date: e.date, first: e.first, total: e.total, statusEnd: e.statusEnd, validEnd: e.validEnd,
 		otherEnd: e.otherEnd, typeEnd: e.typeEnd, headEnd: e.headEnd, tagAt: e.tagAt, tagLen: e.tagLen, status: e.status,
 		lifetime: e.lifetime, whileRevalidate: e.whileRevalidate, ifError: e.ifError, flags: e.flags,

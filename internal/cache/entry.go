@@ -17,8 +17,9 @@ type Entry struct {
 	// data is the head and, unless big is set, the body behind it. The head is HTTP/1.1 text
 	// without its empty line, in this order: status line, the fields that
 	// go with a 304 too, others, Content-Type, Content-Length.
-	data []byte
-	big  *Body
+	data  []byte
+	big   *Body
+	codes *codes // its compressed forms; nil: it has none and gets none
 
 	variant []byte // see rules.AppendVariant; nil: fits every request
 	tags    []string
@@ -52,7 +53,6 @@ const (
 	own
 	shareable
 	partial
-	encoded // a variant that the daemon compressed
 )
 
 // entryOverhead is what an entry takes of the budget beside its bytes: the
@@ -66,9 +66,11 @@ type Draft struct {
 	Verdict  *rules.Verdict
 	Response *message.Response
 	Request  []message.Field // of the request
-	Server   []byte          // value of Server where the application has none
-	Now      int64           // ms
-	Unix     int64           // seconds since 1970
+	// Vary are the fields in which Vary says what distinguishes requests; nil: those of Response.
+	Vary   []message.Field
+	Server []byte // value of Server where the application has none
+	Now    int64  // ms
+	Unix   int64  // seconds since 1970
 }
 
 // NewEntry makes an entry without a body; see WithBody and WithBig. length is that of the body, as
@@ -92,7 +94,11 @@ func NewEntry(d *Draft, length int64) *Entry {
 			e.addTags(f.Value)
 		}
 	}
-	if variant := rules.AppendVariant(nil, d.Response.Fields, d.Request); len(variant) > 0 {
+	vary := d.Vary
+	if vary == nil {
+		vary = d.Response.Fields
+	}
+	if variant := rules.AppendVariant(nil, vary, d.Request); len(variant) > 0 {
 		e.variant = append(make([]byte, 0, len(variant)), variant...)
 	}
 	w := headWriter{e: e}
@@ -298,7 +304,7 @@ func (e *Entry) Len() int64 {
 
 // Cost is what the entry takes of the budget.
 func (e *Entry) Cost() int64 {
-	n := entryOverhead + int64(cap(e.data)+cap(e.variant))
+	n := entryOverhead + int64(cap(e.data)+cap(e.variant)) + e.codes.cost()
 	if e.big != nil {
 		n += e.big.allocated()
 	}

@@ -34,6 +34,21 @@ func cacheLimits(l *config.Limits) cache.Limits {
 	return cache.Limits{Size: size, Largest: l.CacheLargest, Heuristic: l.CacheHeuristic}
 }
 
+// offload runs f on another goroutine, if not too many of its kind run already: what loops put off does not
+// take their processors.
+func (d *Daemon) offload(f func()) bool {
+	select {
+	case d.offloaded <- struct{}{}:
+	default:
+		return false
+	}
+	go func() {
+		defer func() { <-d.offloaded }()
+		f()
+	}()
+	return true
+}
+
 // forget removes what a registration has stored. That takes a while where it
 // is much, and nobody can find it any more.
 func (d *Daemon) forget(s *cache.Space) {
@@ -269,4 +284,5 @@ func (d *Daemon) useCache(u *unit) {
 	s.Unix = u.loop.Unix
 	s.Post = func(f func()) { u.loop.Do(f) }
 	s.Server = []byte(conn.ServerName)
+	s.Offload = d.offload
 }

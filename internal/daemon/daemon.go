@@ -76,6 +76,8 @@ type Daemon struct {
 	nextName uint64 // of sessions and private queues
 	ending   bool
 
+	offloaded chan struct{} // what runs of offload
+
 	scavenge atomic.Int64 // seconds; 0: never
 	maxAge   atomic.Int64 // time.Duration of requests in queues that set none themselves
 
@@ -159,6 +161,7 @@ func Start(opt Options) (*Daemon, error) {
 	}
 	limits := config.DefaultLimits()
 	d.cache = cache.New(cacheLimits(&limits))
+	d.offloaded = make(chan struct{}, max(1, opt.Loops/2))
 	raiseFileLimit()
 	var err error
 	if d.store, err = config.OpenFile(opt.Data); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/cache/rules"
+	"github.com/httpsys/httpsys/internal/compress"
 	"github.com/httpsys/httpsys/internal/wire/channel"
 	"github.com/httpsys/httpsys/internal/wire/message"
 )
@@ -22,6 +23,8 @@ type caching struct {
 	Unix func() int64
 	// Post runs a function on the stage's loop, from any goroutine.
 	Post func(f func())
+	// Offload runs a function on another goroutine, soon, or reports that there are too many.
+	Offload func(f func()) bool
 	// Server is the value of Server where an application has none.
 	Server []byte
 
@@ -35,6 +38,7 @@ type caching struct {
 	answer                cache.Answer
 	request               message.Request
 	edited                []message.Field
+	marked                compress.Head
 	merged                []message.Field
 }
 
@@ -121,7 +125,7 @@ func (s *Stage) consult(x *Exchange, r *message.Request, f *Facts, canonical []b
 	// 4. Is there something?
 	now := s.now()
 	e, use := s.find(&k, q, now)
-	if (use == rules.Fresh || use == rules.Refresh) && e.Answer(&s.answer, q, now) {
+	if (use == rules.Fresh || use == rules.Refresh) && s.form(e, r, f, q).Answer(&s.answer, q, now) {
 		s.Cache.Hit(space, e, now)
 		if use == rules.Refresh {
 			s.answer.Stale()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/cache/rules"
+	"github.com/httpsys/httpsys/internal/compress"
 	"github.com/httpsys/httpsys/internal/wire/message"
 )
 
@@ -401,7 +402,15 @@ func (x *Exchange) responded(r *message.Response, body []byte, end bool) bool {
 	}
 	k := f.cacheKey()
 	d := cache.Draft{Space: x.reg.Space, Key: k, Verdict: &v, Response: r, Request: req.Fields, Server: s.Server, Now: now, Unix: unix}
+	packs := !v.Partial && x.packable(r, body, end)
+	if packs {
+		d.Vary = r.Fields
+		d.Response = s.marked.Edit(compress.Mark, compress.Identity, r)
+	}
 	f.draft = cache.NewEntry(&d, length)
+	if packs {
+		f.draft.Packable()
+	}
 	f.length = length
 	if v.Partial {
 		f.length = v.Last - v.First + 1
@@ -413,20 +422,22 @@ func (x *Exchange) responded(r *message.Response, body []byte, end bool) bool {
 	if end {
 		f.draft.WithBody(body)
 		stored := s.Cache.Reserve(f.draft.Cost()) && s.Cache.Put(x.reg.Space, &k, f.canonical, f.draft, f.mark)
-		c := x.client
 		strip(r)
 		if stored {
 			r.Fields = append(r.Fields, message.Field{Name: nameCacheStatus, Value: note})
 		}
-		x.over2(f)
-		if c != Client(f) {
+		f.leader, x.fill = nil, nil
+		if c := x.client; c == Client(f) {
+			x.over()
+		} else if !x.pack(r, body, true) {
+			x.over()
 			c.Respond(r, body, true)
 		}
 		f.settle(stored)
 		return true
 	}
 	f.body = s.Cache.NewBody()
-	if length >= 0 {
+	if _, own := x.client.(*fill); length >= 0 && (own || !packs || !x.wantsPacked()) {
 		if !f.reserve(length) {
 			return x.notStored(end)
 		}
@@ -451,14 +462,6 @@ func (x *Exchange) notStored(end bool) bool {
 		x.letGo(end)
 	}
 	return own
-}
-
-// over2 ends an exchange and takes its fill off first, so that the fill can
-// still be settled.
-func (x *Exchange) over2(f *fill) {
-	f.leader = nil
-	x.fill = nil
-	x.over()
 }
 
 // sameHost says whether the Host field, as the application sees it, is the

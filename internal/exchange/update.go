@@ -44,10 +44,13 @@ func (s *Stage) freshen(space *cache.Space, f *fill, r *message.Response, q *rul
 	e := cache.Renew(&cache.Draft{
 		Space: space, Key: k, Verdict: &v, Response: &merged, Request: q.Fields, Server: s.Server, Now: now, Unix: unix,
 	}, old)
+	if old.CanPack() {
+		e.Packable()
+	}
 	if !v.Store {
 		s.Cache.Remove(old)
-	} else if s.Cache.Reserve(e.Cost()) {
-		s.Cache.Put(space, &k, f.canonical, e, f.mark)
+	} else if s.Cache.Reserve(e.Cost()) && s.Cache.Put(space, &k, f.canonical, e, f.mark) {
+		s.reattach(e, old)
 	}
 	return e
 }
