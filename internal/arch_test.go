@@ -32,6 +32,14 @@ var bans = []struct {
 	{"h1", pure},
 	{"internal/prefix", pure},
 	{"internal/queue", pure},
+	{"internal/cache", pure},
+	{"internal/cache/rules", map[string]string{
+		"sync":                           "a rule is a function of its arguments",
+		"time":                           "a date is a number of seconds",
+		module + "internal/exchange":     "a rule does not know who asks",
+		"github.com/maypok86/otter/v2":   "a rule keeps nothing",
+		module + "internal/wire/channel": "what HTTP says does not depend on applications",
+	}},
 	{"internal/compress", pure},
 	{"internal/exchange", map[string]string{
 		"net":                       "an exchange is told, it does not read",
@@ -109,7 +117,7 @@ func TestImports(t *testing.T) {
 
 // No clock is read where time is an argument.
 func TestClocks(t *testing.T) {
-	for _, folder := range []string{"h1", "internal/wire", "internal/prefix", "internal/queue", "internal/compress", "internal/exchange"} {
+	for _, folder := range []string{"h1", "internal/wire", "internal/prefix", "internal/queue", "internal/cache", "internal/compress", "internal/exchange"} {
 		for file := range importsBelow(t, filepath.Join("..", folder), true) {
 			text, err := os.ReadFile(file)
 			if err != nil {
