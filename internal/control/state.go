@@ -90,8 +90,8 @@ type HTTP2 struct {
 	ClientResets   uint64 `json:"client_resets"`   // streams that clients have reset
 	ServerResets   uint64 `json:"server_resets"`   // streams reset for what a client sent
 	HiddenRequests uint64 `json:"hidden_requests"` // reset before any program saw them
-	// Ended is how many connections were ended for each kind of abuse, by the
-	// reason of the error log; kinds that never occurred are 0.
+	// Ended is how many connections were ended for each kind of abuse, by its
+	// word in docs/http2.md; kinds that never occurred are 0.
 	Ended map[string]uint64 `json:"ended"`
 }
 
