@@ -44,6 +44,9 @@ type Binding struct {
 	// Default adds the default binding, for every host name, to those of Hosts.
 	// A binding without any host is always the default binding.
 	Default bool
+	// RequireClientCertificate keeps clients away that have not shown a trusted
+	// certificate; for https only. See Server.RequireClientCertificate.
+	RequireClientCertificate bool
 	// EditHosts may change the list of hosts, a copy, before it is used.
 	EditHosts func(hosts []string) []string
 }

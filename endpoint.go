@@ -65,6 +65,8 @@ type endpoint struct {
 type wantedPrefix struct {
 	url   string // as asked for, then as it was registered
 	group int
+	// trusted: clients need a trusted certificate.
+	trusted bool
 }
 
 // Waits between attempts to connect again: short at first, since a daemon that
@@ -103,7 +105,11 @@ func (e *endpoint) connect(ctx context.Context, news string) (*session, error) {
 	}
 	for i := range e.wanted {
 		w := &e.wanted[i]
-		url, err := s.register(ctx, e.srv.registration(e.samePort(i)))
+		params := e.srv.registration(e.samePort(i))
+		if w.trusted {
+			params.ClientCertificate = channel.ClientCertificateTrusted
+		}
+		url, err := s.register(ctx, params)
 		if err != nil {
 			s.fail(err)
 			return nil, err

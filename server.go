@@ -73,6 +73,13 @@ type Server struct {
 	// long as the program runs.
 	Certificates []tls.Certificate
 
+	// RequireClientCertificate keeps clients away from Prefixes and Bindings that
+	// have not shown a trusted certificate: the daemon answers them 403 by itself. All
+	// prefixes must be https. See also Binding.RequireClientCertificate, and
+	// ClientCertificate for programs that want to decide themselves. Clients are asked
+	// where the certificate binding says so (clientcertnegotiation=enable).
+	RequireClientCertificate bool
+
 	// MaxHandlers is how many handlers run at once; what is beyond it waits in
 	// the request queue (of each event loop of the daemon, as many again may
 	// already be on their way). Connections that a handler has hijacked do not
@@ -253,12 +260,12 @@ func (s *Server) start(ctx context.Context, to sink, credit int, autoCredit bool
 	}
 	e.baseEnds = e.base.Done() != nil
 	for _, url := range s.Prefixes {
-		e.wanted = append(e.wanted, wantedPrefix{url: url, group: len(e.wanted)})
+		e.wanted = append(e.wanted, wantedPrefix{url: url, group: len(e.wanted), trusted: s.RequireClientCertificate})
 	}
 	for _, b := range s.Bindings {
 		first := len(e.wanted)
 		for _, url := range b.Prefixes() {
-			e.wanted = append(e.wanted, wantedPrefix{url: url, group: first})
+			e.wanted = append(e.wanted, wantedPrefix{url: url, group: first, trusted: s.RequireClientCertificate || b.RequireClientCertificate})
 		}
 	}
 	for _, w := range e.wanted {

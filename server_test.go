@@ -127,6 +127,10 @@ func TestRegistrationParameters(t *testing.T) {
 		{"bindings after prefixes, the port of the first for all", &Server{Prefixes: []string{"http://+:1/"},
 			Bindings: []Binding{{Hosts: []string{"a.test", "b.test"}}}},
 			[]channel.RegisterParams{{URL: "http://+:1/"}, {URL: "http://a.test:0/"}, {URL: "http://b.test:40001/"}}},
+		{"client certificates for all", &Server{Prefixes: []string{"https://+:1/"}, RequireClientCertificate: true, Bindings: []Binding{{Scheme: "https", Port: 2}}},
+			[]channel.RegisterParams{{URL: "https://+:1/", ClientCertificate: "trusted"}, {URL: "https://+:2/", ClientCertificate: "trusted"}}},
+		{"client certificates for a binding", &Server{Prefixes: []string{"http://+:1/"}, Bindings: []Binding{{Scheme: "https", Port: 2, RequireClientCertificate: true}}},
+			[]channel.RegisterParams{{URL: "http://+:1/"}, {URL: "https://+:2/", ClientCertificate: "trusted"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			session, d := serve(t, fakedaemon.Config{}, test.s)

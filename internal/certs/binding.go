@@ -25,6 +25,9 @@ type Binding struct {
 	ask      bool // for a client certificate
 	verifier *clientcert.Verifier
 	now      func() time.Time
+
+	manager      *Manager // nil: it covers nothing
+	registration uint32   // of whose program it is; set before the first client gets it
 }
 
 // Key says which binding it is, as in config.SSLCert.Key; "program" if a
@@ -52,6 +55,20 @@ func (b *Binding) Established(state *tls.ConnectionState, wait func(func())) *cl
 	r := b.verifier.Verify(state.PeerCertificates, b.now(), wait)
 	return &r
 }
+
+// Covers implements tlsio.Binding: whether the judgement of a client's certificate
+// under b holds for requests to host. It does not if another binding is for host,
+// which may trust other authorities. One that was made again is still the same.
+func (b *Binding) Covers(host string, local netip.AddrPort) bool {
+	if b.manager == nil {
+		return false
+	}
+	other := b.manager.find(strings.TrimSuffix(host, "."), local)
+	return other == b || b.registration == 0 && other.registration == 0 && other.key == b.key
+}
+
+// Registration implements tlsio.Binding.
+func (b *Binding) Registration() uint32 { return b.registration }
 
 // suites are those of TLS 1.2 with forward secrecy and authenticated
 // encryption; crypto/tls would also offer CBC. Those of TLS 1.3 are fixed.
@@ -254,7 +271,7 @@ func (m *Manager) newBinding(key string, ask bool) *Binding {
 		// application to judge.
 		cfg.ClientAuth = tls.RequestClientCert
 	}
-	return &Binding{key: key, config: cfg, ask: ask, now: m.opt.Now}
+	return &Binding{key: key, config: cfg, ask: ask, now: m.opt.Now, manager: m}
 }
 
 func disableHTTP2(cfg *tls.Config) {

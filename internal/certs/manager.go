@@ -99,13 +99,19 @@ func (m *Manager) Choose(hello *tls.ClientHelloInfo) *Binding {
 	if local == nil {
 		return t.none
 	}
-	addr := local.AddrPort()
-	addr = netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port())
-	name := strings.ToLower(hello.ServerName)
-	if b := t.find(name, addr); b != nil {
+	return m.find(hello.ServerName, local.AddrPort())
+}
+
+// find returns what a client gets that asks for name ("" if it asks for none) on
+// local.
+func (m *Manager) find(name string, local netip.AddrPort) *Binding {
+	t := m.table.Load()
+	local = netip.AddrPortFrom(local.Addr().Unmap().WithZone(""), local.Port())
+	name = strings.ToLower(name)
+	if b := t.find(name, local); b != nil {
 		return b
 	}
-	if b := m.offers.find(name, addr); b != nil {
+	if b := m.offers.find(name, local); b != nil {
 		return b
 	}
 	return t.none

@@ -123,6 +123,7 @@ type placed struct {
 // processes may share, the newest, so that a restart brings a new certificate.
 func (m *Manager) Offer(at Place, registration uint32, o *Offer) (withdraw func()) {
 	p := &placed{o, registration}
+	o.binding.registration = registration
 	s := &m.offers
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -44,6 +44,9 @@ type State struct {
 	// SSLCert are the bindings of certificates, in the order in which they were
 	// made.
 	SSLCert []SSLCert `json:"sslcert,omitempty"`
+	// ClientCert are the URL prefixes that demand trusted client certificates, in
+	// the order in which that was said.
+	ClientCert []ClientCertPolicy `json:"clientcert,omitempty"`
 }
 
 // URLACL reserves the namespace below a URL prefix for some users.
@@ -88,7 +91,7 @@ func Initial() *State {
 
 // Clone returns a copy that shares nothing with s.
 func (s *State) Clone() *State {
-	c := &State{Version: s.Version, IPListen: slices.Clone(s.IPListen)}
+	c := &State{Version: s.Version, IPListen: slices.Clone(s.IPListen), ClientCert: slices.Clone(s.ClientCert)}
 	for _, a := range s.URLACL {
 		c.URLACL = append(c.URLACL, URLACL{URL: a.URL, Grants: slices.Clone(a.Grants)})
 	}
@@ -151,7 +154,10 @@ func (s *State) Check() error {
 		}
 		seen[a] = true
 	}
-	return checkSSLCerts(s.SSLCert)
+	if err := checkSSLCerts(s.SSLCert); err != nil {
+		return err
+	}
+	return checkClientCertPolicies(s.ClientCert)
 }
 
 // CheckGrants says what is wrong with the grants of one reservation.

@@ -55,11 +55,15 @@ type ACME struct {
 	Root      string `json:"root,omitempty"`      // file with the authority that the directory's own certificate is from
 }
 
-// ClientCertPolicy is what the requests to a URL prefix need.
+// ClientCertPolicy is what the requests below a URL prefix need, whoever serves
+// them.
 type ClientCertPolicy struct {
-	URL     string `json:"url"`     // in canonical form
-	Require string `json:"require"` // "trusted"
+	URL     string `json:"url"`               // in canonical form
+	Require string `json:"require,omitempty"` // RequireTrusted
 }
+
+// RequireTrusted keeps away clients without a trusted certificate.
+const RequireTrusted = "trusted"
 
 // Key is what c is bound to, as commands and messages name it.
 func (c *SSLCert) Key() string {
@@ -302,7 +306,7 @@ func checkClientCertPolicies(all []ClientCertPolicy) error {
 			return fmt.Errorf("clientcert: an entry has no url")
 		case seen[p.URL]:
 			return fmt.Errorf("clientcert: %s is there twice", p.URL)
-		case p.Require != "trusted":
+		case p.Require != RequireTrusted:
 			return fmt.Errorf("clientcert: %s: require is \"trusted\", not %q", p.URL, p.Require)
 		}
 		seen[p.URL] = true

@@ -1,8 +1,10 @@
 package conn
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"net/netip"
 	"strings"
 
 	"github.com/httpsys/httpsys/internal/certs/clientcert"
@@ -11,6 +13,9 @@ import (
 )
 
 // This file is a connection as applications are told of it.
+
+// RemoteAddr is the client's address.
+func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote }
 
 // Secure implements exchange.Peer.
 func (c *Conn) Secure() bool { return c.tls != nil }
@@ -40,6 +45,47 @@ func (c *Conn) AppendFacts(dst []byte) []byte {
 		describe(&f, &state, c.tls.Client())
 	}
 	return channel.AppendConnection(dst, &f)
+}
+
+// Untrusted implements exchange.Peer. Reasons begin with the numbers that people
+// know from HTTP.SYS and its web server.
+func (c *Conn) Untrusted(authority []byte, registration uint32) exchange.Refusal {
+	r := c.tls.Client()
+	b := c.tls.Binding()
+	refuse := func(number, text string) exchange.Refusal {
+		verdict := "not-asked"
+		if r != nil {
+			verdict = r.Verdict.String()
+		}
+		return exchange.Refusal{Status: 403, Reason: number + " " + verdict, Text: text}
+	}
+	switch {
+	case r == nil:
+		return refuse("403.7", "This page is for clients with a certificate, which this server does not ask for.")
+	case r.Verdict == clientcert.NotPresented:
+		return refuse("403.7", "This page is for clients with a certificate.")
+	case r.Verdict == clientcert.Revoked || r.Verdict == clientcert.RevocationUnknown || r.Verdict == clientcert.RevocationOffline:
+		return refuse("403.13", "The client's certificate is not accepted: "+r.Verdict.Text()+".")
+	case r.Verdict == clientcert.Expired || r.Verdict == clientcert.NotYetValid:
+		return refuse("403.17", "The client's certificate is not accepted: "+r.Verdict.Text()+".")
+	case r.Verdict != clientcert.Trusted:
+		return refuse("403.16", "The client's certificate is not accepted: "+r.Verdict.Text()+".")
+	case b.Registration() != 0 && b.Registration() != registration:
+		return refuse("403.16", "The client's certificate is not accepted: its authority is trusted by another program only.")
+	case !b.Covers(hostOf(authority), netip.AddrPortFrom(c.local, c.endpoint.Port)):
+		// Another binding is for this host, which may trust other authorities: the
+		// client has to come again (RFC 9110 15.5.20).
+		return exchange.Refusal{Status: 421, Reason: "421 other-binding", Text: "The client has shown its certificate to another host: use a new connection for this one."}
+	}
+	return exchange.Refusal{}
+}
+
+// hostOf cuts the port off.
+func hostOf(authority []byte) string {
+	if i := bytes.LastIndexByte(authority, ':'); i >= 0 && bytes.IndexByte(authority[i:], ']') < 0 {
+		authority = authority[:i]
+	}
+	return string(authority)
 }
 
 // describe fills in what TLS has agreed on. r is nil if no certificate was asked

@@ -38,6 +38,10 @@ const (
 	ShowSSLCert   = "show sslcert"
 	ShowCA        = "show ca"
 
+	AddClientCert    = "add clientcert"
+	DeleteClientCert = "delete clientcert"
+	ShowClientCert   = "show clientcert"
+
 	ShowServiceState = "show servicestate"
 	Dump             = "dump"
 )
@@ -115,6 +119,18 @@ type SSLCertChanged struct {
 // made.
 type SSLCertResult struct {
 	SSLCert []certs.Info `json:"sslcert"`
+}
+
+// ClientCertParams are the parameters of "delete clientcert" and "show clientcert";
+// no url for "show" means all. Those of "add clientcert" are a
+// config.ClientCertPolicy, whose require may be absent.
+type ClientCertParams struct {
+	URL string `json:"url,omitempty"`
+}
+
+// ClientCertResult answers "show clientcert".
+type ClientCertResult struct {
+	ClientCert []config.ClientCertPolicy `json:"clientcert"`
 }
 
 // CAResult answers "show ca".

@@ -57,6 +57,7 @@ type Daemon struct {
 	store   *config.File
 	admin   *server.Server
 	table   prefix.Table[*exchange.Registration, *server.Reservation]
+	demands exchange.Demands
 	ports   *accept.Ports
 	units   []*unit
 	cache   *cache.Cache
@@ -229,10 +230,13 @@ func (d *Daemon) newUnit(i int) (*unit, error) {
 	u.stage.Schedule = u.schedule
 	u.stage.ReadFile = sys.ReadFile
 	u.stage.CloseFile = func(fd int) { sys.Close(fd) }
+	u.stage.Demands = &d.demands
 	d.useCache(u)
 	u.conns = conn.NewServer(l, u.stage, d.opt.Loops)
 	u.conns.TLS = d.tls
 	u.conns.Challenge = d.acme.HTTPChallenge
+	refusals := refusals{d: d}
+	u.conns.OnRefuse = func(c *conn.Conn, status int, reason string) { refusals.refused(c, l.Now(), status, reason) }
 	u.shared = worker.NewShared(l, u.stage)
 	return u, nil
 }
@@ -249,6 +253,22 @@ func raiseFileLimit() {
 
 // Reservations implements server.Engine.
 func (d *Daemon) Reservations() server.Reservations { return &d.table }
+
+// SetDemands implements server.Engine.
+func (d *Daemon) SetDemands(all []prefix.Prefix) error {
+	if len(all) == 0 {
+		d.demands.Store(nil)
+		return nil
+	}
+	t := new(prefix.Table[struct{}, struct{}])
+	for _, p := range all {
+		if err := t.Register(p, struct{}{}); err != nil {
+			return err
+		}
+	}
+	d.demands.Store(t)
+	return nil
+}
 
 // SetLimits implements server.Engine.
 func (d *Daemon) SetLimits(l config.Limits) {

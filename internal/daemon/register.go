@@ -52,6 +52,10 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 		return nil, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(
 			"cache_duration_ms is %d: want 0 (not stored) or 1000 to %d", ms, maxMilliseconds)}
 	}
+	trusted, cerr := trustedOnly(pre, p.ClientCertificate)
+	if cerr != nil {
+		return nil, cerr
+	}
 	if cerr := d.admin.MayRegister(s.peer, pre); cerr != nil {
 		return nil, cerr
 	}
@@ -90,7 +94,7 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 		d.dropQueueIfUnused(q)
 		return nil, &channel.Error{Code: channel.Limit, Message: fmt.Sprintf("this session has taken requests from %d queues already", maxQueues)}
 	}
-	reg, cerr := d.bind(pre, q, override, p.Compress, p.CacheDurationMS/1000)
+	reg, cerr := d.bind(pre, q, override, p.Compress, p.CacheDurationMS/1000, trusted)
 	if cerr != nil {
 		d.dropQueueIfUnused(q)
 		return nil, cerr
@@ -109,9 +113,14 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 
 // bind registers a prefix for a queue, or shares the registration that the
 // queue has.
-func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, compress bool, cacheFor int64) (*registration, *channel.Error) {
+func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, compress bool, cacheFor int64, trusted bool) (*registration, *channel.Error) {
 	if have, ok := d.table.Registration(pre); ok {
 		reg := d.regs[have.ID]
+		if reg.queue == q && reg.TrustedOnly != trusted {
+			// Whoever came first must not decide that silently.
+			return nil, &channel.Error{Code: channel.AlreadyExists, Message: fmt.Sprintf(
+				"%s is registered already by a process of this queue that says something else about client_certificate", pre)}
+		}
 		if reg.queue == q {
 			return reg, nil
 		}
@@ -130,6 +139,7 @@ func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, com
 		Registration: &exchange.Registration{ID: d.nextID, Prefix: pre, URL: pre.String(), Queue: q.queue, Override: o, Compress: compress, Affinity: q.affinity},
 		queue:        q,
 	}
+	reg.TrustedOnly = trusted
 	reg.Space = &cache.Space{ID: reg.ID, URL: reg.URL, Queue: q.name, HTTPS: pre.Scheme == prefix.HTTPS, Default: cacheFor}
 	if err := d.table.Register(pre, reg.Registration); err != nil {
 		d.ports.Close(pre)
@@ -147,6 +157,21 @@ func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, com
 	}
 	d.ports.SetSole(pre.Port, sole)
 	return reg, nil
+}
+
+// trustedOnly reads the parameter client_certificate.
+func trustedOnly(pre prefix.Prefix, want string) (bool, *channel.Error) {
+	switch {
+	case want == channel.ClientCertificateAny || want == "any":
+		return false, nil
+	case want != channel.ClientCertificateTrusted:
+		return false, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(
+			"client_certificate is %.40q: want any or trusted", want)}
+	case pre.Scheme != prefix.HTTPS:
+		return false, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(
+			"client_certificate is demanded for %s: only on https clients have certificates", pre)}
+	}
+	return true, nil
 }
 
 // chooseFree opens a free port for a prefix that asks for one, and says which.

@@ -526,7 +526,7 @@ func (s *Stage) background(reg *Registration, r *message.Request, f *Facts, q *r
 	s.fills[k.Hash] = lead
 	lead.shared = true
 	x := s.get()
-	x.client, x.reg, x.reqEnded = lead, reg, true
+	x.client, x.reg, x.peer, x.reqEnded = lead, reg, f.Peer, true
 	x.role, x.fill = leads, lead
 	lead.leader, lead.stale = x, e
 	lead.conditional = e.Validators() && !e.Partial()

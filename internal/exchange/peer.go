@@ -9,6 +9,10 @@ type Peer interface {
 	Secure() bool
 	// AppendFacts appends the payload of a CONNECTION.
 	AppendFacts(dst []byte) []byte
+	// Untrusted says why the client is not trusted with a request for authority;
+	// the zero Refusal if it is. Authorities that a program has brought count for
+	// its own registration only, which is that of the request; 0: for none.
+	Untrusted(authority []byte, registration uint32) Refusal
 	// Witnesses are those who were told.
 	Witnesses() *Witnesses
 	// Number is that of the connection.
@@ -28,10 +32,17 @@ type Witness interface {
 // Witnesses are the workers that know of a connection. Those that have ended are
 // forgotten when another one comes, so there are never more than there were
 // workers at one time.
-type Witnesses struct{ list []Witness }
+type Witnesses struct {
+	list  []Witness
+	ended bool
+}
 
-// Add adds w, and returns false if it is there already.
+// Add adds w, and returns false if it is there already, or the connection has
+// ended: the cache may ask for something when the client that wanted it has left.
 func (s *Witnesses) Add(w Witness) bool {
+	if s.ended {
+		return false
+	}
 	// The usual case first: one worker, or the one that had the last request.
 	for i, have := range s.list {
 		if have == w {
@@ -53,5 +64,5 @@ func (s *Witnesses) End(number uint64) {
 			w.Disconnected(number)
 		}
 	}
-	s.list = nil
+	s.list, s.ended = nil, true
 }

@@ -24,6 +24,8 @@ type Registration struct {
 	Affinity *Affinity    // nil: any worker takes any request
 	Space    *cache.Space // what it has in the cache; nil: the cache is not asked
 	Compress bool         // responses are compressed where it is worth it and safe
+	// TrustedOnly keeps away clients without a trusted certificate.
+	TrustedOnly bool
 }
 
 // Override holds what a registration sets differently from the machine; nil

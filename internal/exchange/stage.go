@@ -25,6 +25,9 @@ type Stage struct {
 	quiet  quiet              // head of the list of exchanges with an idle limit
 	live   int
 
+	// Demands are shared with the other loops.
+	Demands *Demands
+
 	// OnWait hears when a request has to wait: Tick is needed from then on.
 	OnWait func()
 
@@ -46,7 +49,7 @@ const (
 
 // NewStage makes the stage of a loop.
 func NewStage(loop int, router Router, now func() int64) *Stage {
-	s := &Stage{loop: loop, router: router, now: now, busy: map[*Lane]struct{}{}}
+	s := &Stage{loop: loop, router: router, now: now, busy: map[*Lane]struct{}{}, Demands: new(Demands)}
 	s.quiet.next, s.quiet.prev = &s.quiet, &s.quiet
 	return s
 }
@@ -124,6 +127,9 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 		return nil, nil, refuseReserved
 	default:
 		return nil, nil, refuseNotFound
+	}
+	if refusal := s.untrusted(reg, f, r.Authority, path); refusal.Status != 0 {
+		return nil, reg, refusal
 	}
 	if m := reg.Override.MaxBody; m != nil && *m > 0 && r.ContentLength > *m {
 		return nil, reg, refuseMaxBody

@@ -94,7 +94,7 @@ func (x *Exchange) completed(r *message.Response, q *rules.Request, body []byte,
 	s.Cache.Remove(old)
 	c := x.client
 	y := s.get()
-	y.client, y.reg, y.reqEnded = c, x.reg, true
+	y.client, y.reg, y.peer, y.reqEnded = c, x.reg, x.peer, true
 	y.frame = append(y.frame[:0], x.original()...)
 	y.role, y.mark = watched, s.Cache.Mark()
 	f.give()

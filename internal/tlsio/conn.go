@@ -21,6 +21,11 @@ type Binding interface {
 	// for. What waits (for a network) belongs into wait, so that other handshakes
 	// can compute meanwhile.
 	Established(state *tls.ConnectionState, wait func(func())) *clientcert.Result
+	// Covers says whether a client that asks for host on local gets this binding.
+	Covers(host string, local netip.AddrPort) bool
+	// Registration is the one whose program has brought the binding; 0 if it is
+	// an administrator's.
+	Registration() uint32
 }
 
 // Server is what all TLS connections of a daemon share.

@@ -34,6 +34,10 @@ type binding struct {
 
 func (b *binding) Config() *tls.Config { return b.config }
 
+func (b *binding) Covers(string, netip.AddrPort) bool { return true }
+
+func (b *binding) Registration() uint32 { return 0 }
+
 func (b *binding) Established(s *tls.ConnectionState, wait func(func())) *clientcert.Result {
 	if b.established == nil {
 		return nil

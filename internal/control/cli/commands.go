@@ -283,6 +283,31 @@ accept; an error says why a binding, or the latest change of its files, cannot b
 		examples: []string{"httpsys show sslcert", "httpsys show sslcert hostnameport=www.example.com:443"},
 	},
 	{
+		verb: "add", object: "clientcert", tags: []tag{urlTag,
+			{name: "require", value: "trusted", values: []string{"trusted"}, help: "trusted (the default): clients without a trusted certificate get 403"},
+		}, run: (*run).addClientCert, rights: forAdmins,
+		short: "Demand a trusted client certificate below a URL prefix",
+		long: `The daemon answers 403 by itself, and the program never sees the request. It holds for every request whose URL is at
+or below the prefix, whoever serves it, from now on. Hosts are compared as in registrations: a demand for one name says nothing
+about requests for another, so use + if a program is registered for all names. Clients are asked for certificates where the
+certificate binding says clientcertnegotiation=enable, and what is trusted is said there. The certificate counts for the
+binding under which it was shown: a request for a host that has another binding gets 421. Programs can demand the same for
+their own prefixes.`,
+		examples: []string{"httpsys add clientcert url=https://+:443/admin/"},
+	},
+	{
+		verb: "delete", object: "clientcert", tags: []tag{urlTag}, run: (*run).deleteClientCert, rights: forAdmins,
+		short:    "Demand no client certificates any more",
+		long:     `What programs demand for themselves stays.`,
+		examples: []string{"httpsys delete clientcert url=https://+:443/admin/"},
+	},
+	{
+		verb: "show", object: "clientcert", tags: []tag{optional(urlTag)}, json: true, run: (*run).showClientCert, rights: forAll,
+		short:    "Show the URL prefixes that demand client certificates",
+		long:     `Without url= all of them, in the order in which they were made.`,
+		examples: []string{"httpsys show clientcert", "httpsys show clientcert --json"},
+	},
+	{
 		verb: "show", object: "ca", json: true, run: (*run).showCA, rights: forAll,
 		short: "Show the authority of this machine, and how to trust it",
 		long: `It is made by the first add sslcert with selfsigned=yes, is good for development only, and is trusted by nobody who

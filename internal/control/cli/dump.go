@@ -44,6 +44,9 @@ func dumpCommands(state *config.State) [][]string {
 	for _, c := range state.SSLCert {
 		lines = append(lines, append([]string{"add", "sslcert"}, control.SSLCertArgs(c)...))
 	}
+	for _, c := range state.ClientCert {
+		lines = append(lines, []string{"add", "clientcert", "url=" + c.URL, "require=" + c.Require})
+	}
 	return lines
 }
 

@@ -42,7 +42,9 @@ func (m *machine) ServiceState() (*control.State, error) {
 	return &copied, nil
 }
 func (m *machine) Reservations() server.Reservations { return &m.table }
-func (m *machine) SetLimits(config.Limits)           {}
+func (m *machine) SetDemands([]prefix.Prefix) error  { return nil }
+
+func (m *machine) SetLimits(config.Limits) {}
 
 func (m *machine) CacheState(p control.CacheStateParams) (*control.CacheState, *channel.Error) {
 	st := &control.CacheState{

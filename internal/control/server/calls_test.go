@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -256,6 +257,7 @@ func TestWhoMayCall(t *testing.T) {
 		"add iplisten": `{"ipaddress":"192.0.2.1"}`, "delete iplisten": `{"ipaddress":"192.0.2.1"}`,
 		"add sslcert": `{"ipport":"0.0.0.0:443","selfsigned":true}`, "update sslcert": `{"ipport":"0.0.0.0:443","selfsigned":true,"appid":"x"}`,
 		"delete sslcert": `{"ipport":"0.0.0.0:443"}`,
+		"add clientcert": `{"url":"https://+:443/admin/"}`, "delete clientcert": `{"url":"https://+:443/ADMIN/"}`,
 	}
 	m := newMachine(t, empty())
 	m.state = &control.State{}
@@ -273,7 +275,7 @@ func TestWhoMayCall(t *testing.T) {
 	}
 	for _, admin := range []Peer{root, service} {
 		for _, verb := range []string{"add", "delete"} {
-			for _, object := range []string{"timeout", "setting", "cacheparam", "iplisten", "sslcert"} {
+			for _, object := range []string{"timeout", "setting", "cacheparam", "iplisten", "sslcert", "clientcert"} {
 				m.must(admin, verb+" "+object, params[verb+" "+object])
 			}
 		}
@@ -295,6 +297,50 @@ func TestCacheCalls(t *testing.T) {
 	m.start()
 	if got := m.must(nobody, "show cacheparam", ``); !strings.Contains(got, `{"name":"maxcacheresponsesize","value":4096,"unit":"bytes","default":8388608,"set":true}`) {
 		t.Errorf("after a restart: %s", got)
+	}
+}
+
+func TestClientCert(t *testing.T) {
+	m := newMachine(t, empty())
+	m.must(root, "add clientcert", `{"url":"https://+:443/admin/"}`)
+	m.must(root, "add clientcert", `{"url":"https://WWW.example:8443/","require":"trusted"}`)
+	want := []config.ClientCertPolicy{{URL: "https://+:443/admin/", Require: "trusted"}, {URL: "https://www.example:8443/", Require: "trusted"}}
+	if d := cmp.Diff(want, m.saved.ClientCert); d != "" {
+		t.Error(d)
+	}
+	if len(m.demands) != 2 || m.demands[1].String() != want[1].URL {
+		t.Errorf("in force: %v", m.demands)
+	}
+	for _, c := range []struct {
+		method, params string
+		code           channel.Code
+		text           string
+	}{
+		{"add clientcert", `{"url":"https://+:443/Admin/"}`, channel.AlreadyExists, "https://+:443/Admin/ demands client certificates already"},
+		{"add clientcert", `{"url":"http://+:80/"}`, channel.InvalidParameter, "http://+:80/ is not https: only there clients have certificates"},
+		{"add clientcert", `{}`, channel.InvalidParameter, "url is missing"},
+		{"add clientcert", `{"url":"https://+:1/","require":"any"}`, channel.InvalidParameter, `clientcert: https://+:1/: require is "trusted", not "any"`},
+		{"delete clientcert", `{"url":"https://+:443/"}`, channel.NotFound, "https://+:443/ demands no client certificates: see httpsys show clientcert"},
+		{"show clientcert", `{"url":"https://+:443/"}`, channel.NotFound, "https://+:443/ demands no client certificates: see httpsys show clientcert"},
+	} {
+		m.wantFault(root, c.method, c.params, c.code, c.text)
+	}
+	m.must(root, "delete clientcert", `{"url":"https://+:443/ADMIN/"}`)
+	if len(m.demands) != 1 || len(m.saved.ClientCert) != 1 {
+		t.Errorf("left: %v, %v", m.demands, m.saved.ClientCert)
+	}
+	m.broken = errors.New("no space")
+	if _, fault := m.Call(root, "delete clientcert", json.RawMessage(`{"url":"https://www.example:8443/"}`)); fault == nil || len(m.demands) != 1 {
+		t.Errorf("not saved and in force: %v, %v", fault, m.demands)
+	}
+}
+
+// A demand that cannot be read must not be none.
+func TestClientCertConfiguration(t *testing.T) {
+	state := empty()
+	state.ClientCert = []config.ClientCertPolicy{{URL: "http://+:80/", Require: "trusted"}}
+	if _, err := New(&machine{saved: state}, &machine{}); err == nil || !strings.Contains(err.Error(), "clientcert") {
+		t.Errorf("%v", err)
 	}
 }
 

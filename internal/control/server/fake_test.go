@@ -28,6 +28,8 @@ type machine struct {
 	limits []config.Limits
 	state  *control.State
 	certs  *certs.Manager
+
+	demands []prefix.Prefix
 }
 
 func (m *machine) Load() (*config.State, error) { return m.saved.Clone(), nil }
@@ -56,6 +58,10 @@ func (m *machine) DeleteCache(p control.DeleteCacheParams) (int, *channel.Error)
 func (m *machine) Reservations() Reservations                                    { return &m.table }
 func (m *machine) Certificates() Certificates                                    { return m.certs }
 func (m *machine) SetLimits(l config.Limits)                                     { m.limits = append(m.limits, l) }
+func (m *machine) SetDemands(all []prefix.Prefix) error {
+	m.demands = all
+	return nil
+}
 
 // The accounts of the tests. Group numbers are 100 + the number of their member.
 var (

@@ -8,7 +8,7 @@
 //
 // Read Server first. rights.go has the two questions, who may register and who
 // may reserve; accounts.go finds out whether a grant means a caller; urlacl.go,
-// sslcert.go and numbers.go are the calls. Sockets, frames and sessions are elsewhere: a call comes
+// sslcert.go, clientcert.go and numbers.go are the calls. Sockets, frames and sessions are elsewhere: a call comes
 // in as a method name, parameters, and a Peer that the kernel vouches for.
 package server
 
@@ -53,6 +53,9 @@ type Engine interface {
 	// SetLimits tells all machine-wide numbers and the listen list, once at
 	// the start and then whenever one of them has changed.
 	SetLimits(config.Limits)
+	// SetDemands tells below which URL prefixes clients need a trusted
+	// certificate, for requests that come from now on.
+	SetDemands([]prefix.Prefix) error
 	// Certificates are the bindings in use; a *certs.Manager is one.
 	Certificates() Certificates
 }
@@ -117,6 +120,9 @@ func New(store config.Store, engine Engine) (*Server, error) {
 		}
 		// From here on the canonical text is the key; the next Save writes it.
 		entry.URL = p.String()
+	}
+	if err := s.applyClientCerts(state); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	engine.SetLimits(state.Limits())
 	// A binding whose files are gone must not keep a machine from serving the
@@ -185,6 +191,10 @@ var methods = map[string]method{
 	control.DeleteSSLCert: {admin: true, call: with((*Server).deleteSSLCert)},
 	control.ShowSSLCert:   {call: with((*Server).showSSLCert)},
 	control.ShowCA:        {call: with((*Server).showCA)},
+
+	control.AddClientCert:    {admin: true, call: with((*Server).addClientCert)},
+	control.DeleteClientCert: {admin: true, call: with((*Server).deleteClientCert)},
+	control.ShowClientCert:   {call: with((*Server).showClientCert)},
 
 	control.ShowServiceState: {call: with((*Server).showServiceState)},
 	control.Dump:             {call: with((*Server).dump)},

@@ -94,6 +94,8 @@ type RegisterParams struct {
 	CacheDurationMS int64 `json:"cache_duration_ms,omitempty"`
 	// Certificate is for an https prefix where no administrator has bound one.
 	Certificate *Certificate `json:"certificate,omitempty"`
+	// ClientCertificate says who may come; see ClientCertificateTrusted.
+	ClientCertificate string `json:"client_certificate,omitempty"`
 	// OpaqueLimit is how many connections in opaque mode may be relayed at once;
 	// 0: the daemon's default. Set by the creator of the queue.
 	OpaqueLimit int `json:"opaque_limit,omitempty"`
@@ -131,6 +133,12 @@ type Certificate struct {
 	Authorities  string   `json:"authorities,omitempty"` // PEM; of client certificates
 	DisableHTTP2 bool     `json:"disable_http2,omitempty"`
 }
+
+// Who may come to a registration, in RegisterParams.ClientCertificate.
+const (
+	ClientCertificateAny     = ""        // everybody: the application decides; the same as "any"
+	ClientCertificateTrusted = "trusted" // who has shown a trusted certificate; others get 403
+)
 
 // Timeouts override the machine's for the requests of one registration; nil
 // inherits and 0 turns off (docs/channel.md section 3.2).
