@@ -23,8 +23,8 @@ const urlaclUsage = "usage: httpsys add urlacl url=URL [user=USER]… [listen=ye
 func TestUsageErrors(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"adds", `there is no command "adds": see httpsys help`},
-		{"add", "add what? One of urlacl, timeout, setting, cacheparam, iplisten, sslcert: see httpsys help add"},
-		{"add queue", `there is no command "add queue": add takes urlacl, timeout, setting, cacheparam, iplisten, sslcert`},
+		{"add", "add what? One of urlacl, timeout, setting, cacheparam, iplisten, sslcert, clientcert: see httpsys help add"},
+		{"add queue", `there is no command "add queue": add takes urlacl, timeout, setting, cacheparam, iplisten, sslcert, clientcert`},
 		{"help adds", `there is no command "adds": see httpsys help`},
 		{"help add queue", `there is no command "add queue": see httpsys help`},
 		{"show urlacl --xml", "unknown flag: --xml: see httpsys show urlacl --help"},
