@@ -19,7 +19,7 @@ type Conn struct {
 	endpoint *Endpoint
 	remote   netip.AddrPort
 	local    netip.Addr // found at the first request
-	text     []byte     // both addresses as text, each ended by NUL
+	text     string     // both addresses as text, each ended by NUL
 
 	witnesses exchange.Witnesses // who was told of the connection
 

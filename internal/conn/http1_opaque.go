@@ -57,7 +57,7 @@ func (c *http1) startRaw() {
 	c.addresses()
 	r := message.Request{Authority: c.rawHost()}
 	facts := exchange.Facts{
-		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Addresses: c.text, Raw: true,
+		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Peer: c.Conn, Addresses: c.text, Raw: true,
 	}
 	x, reg, refusal := c.s.Stage.Begin(c, &r, &facts, nil, true)
 	c.x, c.reg = x, reg

@@ -228,7 +228,7 @@ func (c *http1) begin(r *h1.Request, b []byte) []byte {
 	c.keepAlive = r.KeepAlive
 	c.upgrade = r.Upgrade
 	c.expect = r.ExpectContinue
-	if c.text == nil {
+	if c.text == "" {
 		c.addresses()
 	}
 	var body []byte
@@ -276,10 +276,10 @@ func (c *Conn) addresses() {
 		local = c.remote
 	}
 	c.local = local.Addr()
-	b := make([]byte, 0, 48)
+	b := make([]byte, 0, 128) // on the stack
 	b = append(c.remote.AppendTo(b), 0)
 	b = append(local.AppendTo(b), 0)
-	c.text = b
+	c.text = string(b)
 }
 
 // isForeign says whether the first line of a connection has three words of which

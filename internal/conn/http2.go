@@ -32,7 +32,7 @@ const backlog = 128 << 10
 
 // startHTTP2 makes HTTP/2 the protocol of the connection.
 func (c *Conn) startHTTP2() *http2 {
-	if c.text == nil {
+	if c.text == "" {
 		c.addresses()
 	}
 	h := &http2{Conn: c}

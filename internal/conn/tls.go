@@ -56,7 +56,7 @@ func (c *secure) process(b []byte) []byte {
 		return nil
 	}
 	c.running = true
-	if c.text == nil {
+	if c.text == "" {
 		c.addresses()
 	}
 	conn := c.Conn

@@ -172,7 +172,7 @@ func request(method, target string, length int64) *message.Request {
 	}
 }
 
-var facts = Facts{Scheme: prefix.HTTP, Port: 80, Connection: 5, Addresses: []byte("1.2.3.4:5\x006.7.8.9:10\x00")}
+var facts = Facts{Scheme: prefix.HTTP, Port: 80, Connection: 5, Addresses: "1.2.3.4:5\x006.7.8.9:10\x00"}
 
 // begin begins a request that must be accepted.
 func (r *rig) begin(c *client, body string, complete bool) *Exchange {

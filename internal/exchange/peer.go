@@ -1,7 +1,5 @@
 package exchange
 
-import "slices"
-
 // Peer is the connection of a client, as workers are told of it
 // (docs/channel.md section 4.1).
 type Peer interface {
@@ -31,26 +29,38 @@ type Witness interface {
 
 // Witnesses are the workers that know of a connection. Those that have ended are
 // forgotten when another one comes, so there are never more than there were
-// workers at one time.
-type Witnesses struct {
-	list  []Witness
-	ended bool
+// workers at one time. It is one word, since most connections have none.
+type Witnesses struct{ first *told }
+
+type told struct {
+	w    Witness
+	next *told
 }
+
+// ended is the list of a connection that has ended.
+var ended = &told{}
 
 // Add adds w, and returns false if it is there already, or the connection has
 // ended: the cache may ask for something when the client that wanted it has left.
 func (s *Witnesses) Add(w Witness) bool {
-	if s.ended {
+	if s.first == ended {
 		return false
 	}
-	// The usual case first: one worker, or the one that had the last request.
-	for i, have := range s.list {
-		if have == w {
-			s.list[0], s.list[i] = w, s.list[0]
+	for at := &s.first; *at != nil; at = &(*at).next {
+		if t := *at; t.w == w {
+			*at = t.next // to the front: most of the time it is the next, too
+			t.next, s.first = s.first, t
 			return false
 		}
 	}
-	s.list = append(slices.DeleteFunc(s.list, Witness.Gone), w)
+	for at := &s.first; *at != nil; {
+		if t := *at; t.w.Gone() {
+			*at = t.next
+		} else {
+			at = &t.next
+		}
+	}
+	s.first = &told{w, s.first}
 	return true
 }
 
@@ -59,10 +69,10 @@ func (s *Witnesses) Last(w Witness) bool { return len(s.list) > 0 && s.list[0] =
 
 // End tells all that the connection has ended.
 func (s *Witnesses) End(number uint64) {
-	for _, w := range s.list {
-		if !w.Gone() {
-			w.Disconnected(number)
+	for t := s.first; t != nil && t != ended; t = t.next {
+		if !t.w.Gone() {
+			t.w.Disconnected(number)
 		}
 	}
-	s.list, s.ended = nil, true
+	s.first = ended
 }

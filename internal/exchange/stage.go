@@ -67,7 +67,7 @@ type Facts struct {
 	Peer       Peer // nil: workers are told nothing of it
 	// Addresses is the client's address and the local one as text, each ended by
 	// NUL, as a REQUEST carries them.
-	Addresses []byte
+	Addresses string
 	// Raw: there is no request, only a connection (a prefix of scheme tcp or tls).
 	Raw bool
 }

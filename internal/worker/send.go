@@ -122,7 +122,7 @@ func (c *Channel) flush() {
 			break
 		}
 		if err != nil {
-			c.end(errEOF)
+			c.End(true) // it has gone, but may have answered something before
 			return
 		}
 		c.outAt += n

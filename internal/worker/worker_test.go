@@ -158,7 +158,7 @@ func (c *client) over() {
 // begin begins a request on the loop.
 func (r *rig) begin(c *client, authority, target string, body []byte, complete bool) {
 	req := &message.Request{Method: []byte("POST"), Target: []byte(target), Path: []byte("/"), Authority: []byte(authority), Version: 11, ContentLength: -1}
-	c.x, _, _ = r.stage.Begin(c, req, &exchange.Facts{Scheme: prefix.HTTP, Addresses: []byte("x\x00y\x00")}, body, complete)
+	c.x, _, _ = r.stage.Begin(c, req, &exchange.Facts{Scheme: prefix.HTTP, Addresses: "x\x00y\x00"}, body, complete)
 }
 
 func target(f testkit.Frame) string {
@@ -368,7 +368,7 @@ func TestNothingIsAllocatedOnTheWay(t *testing.T) {
 	buf := make([]byte, 64<<10)
 	answer := testkit.Response(1, testkit.END|testkit.CREDIT, 200, nil, "hello")
 	req := &message.Request{Method: []byte("GET"), Target: []byte("/"), Path: []byte("/"), Authority: []byte("a"), Version: 11}
-	facts := &exchange.Facts{Scheme: prefix.HTTP, Addresses: []byte("x\x00y\x00")}
+	facts := &exchange.Facts{Scheme: prefix.HTTP, Addresses: "x\x00y\x00"}
 	begin := func() { r.stage.Begin(c, req, facts, nil, true) }
 	done := make(chan struct{}, 1)
 	c.then = func() { done <- struct{}{} }

@@ -19,7 +19,8 @@ import (
 // H2load runs h2load with one thread, in HTTP/1.1: a second opinion on what
 // wrk says.
 func H2load(ctx context.Context, c Closed) (Figures, error) {
-	return h2load(ctx, c, "http", "--h1", "-D", strconv.Itoa(int(c.Duration.Milliseconds()))+"ms")
+	scheme, _, _ := strings.Cut(c.url(), ":")
+	return h2load(ctx, c, scheme, "--h1", "-D", strconv.Itoa(int(c.Duration.Milliseconds()))+"ms")
 }
 
 // HTTP2 runs h2load over TLS, with so many streams at once on each connection.

@@ -2,7 +2,9 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -15,9 +17,12 @@ type Held struct {
 	conns []*net.TCPConn
 }
 
-// Hold opens n connections and asks once on each.
-func Hold(ctx context.Context, host, path string, n int) (*Held, error) {
+// Hold opens n connections and asks once on each. config is for TLS; nil: none.
+func Hold(ctx context.Context, host, path string, n int, config *tls.Config) (*Held, error) {
 	return hold(ctx, n, func(ctx context.Context, i int, buf []byte) (held, error) {
+		if config != nil {
+			return askTLS(ctx, host, path, source(i), buf, config)
+		}
 		return ask(ctx, host, path, "", http.StatusOK, source(i), buf)
 	})
 }
@@ -62,24 +67,7 @@ func source(i int) net.IP {
 // ask asks once on a new connection, with fields besides Host, and waits for an
 // answer of that status.
 func ask(ctx context.Context, host, path, fields string, status int, from net.IP, buf []byte) (*net.TCPConn, error) {
-	d := &net.Dialer{
-		LocalAddr: &net.TCPAddr{IP: from},
-		Timeout:   10 * time.Second,
-		// The port is chosen when the destination is known (ip(7)): otherwise a
-		// port is taken for all destinations at once.
-		Control: func(_, _ string, raw syscall.RawConn) error {
-			const bindAddressNoPort = 24 // IP_BIND_ADDRESS_NO_PORT
-			var failed error
-			err := raw.Control(func(fd uintptr) {
-				failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, bindAddressNoPort, 1)
-			})
-			if err == nil {
-				err = failed
-			}
-			return err
-		},
-	}
-	c, err := open(ctx, d, http.MethodGet, host, path, fields)
+	c, err := open(ctx, dialFrom(from), http.MethodGet, host, path, fields)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +86,31 @@ func ask(ctx context.Context, host, path, fields string, status int, from net.IP
 	}
 	c.SetReadDeadline(time.Time{})
 	return c, nil
+}
+
+// askTLS is ask over TLS. The keys are forgotten: nobody will say anything
+// on this connection any more.
+func askTLS(ctx context.Context, host, path string, from net.IP, buf []byte, config *tls.Config) (*net.TCPConn, error) {
+	c, err := dialFrom(from).DialContext(ctx, "tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	t := tls.Client(c, config)
+	fmt.Fprintf(t, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host)
+	a, err := readAnswer(t, buf)
+	if err == nil && a.status != http.StatusOK {
+		err = fmt.Errorf("status %d", a.status)
+	}
+	if err == nil {
+		_, err = io.CopyN(io.Discard, t, a.length-int64(len(a.body)))
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	c.SetDeadline(time.Time{})
+	return c.(*net.TCPConn), nil
 }
 
 // Alive counts the connections that the server has not closed.

@@ -1,7 +1,7 @@
 // Package load makes the requests: wrk or h2load for many small ones (Closed),
 // and clients of our own for what those cannot do: connections that wait
-// (Hold), one large body either way (Download, Upload), and clients that ask
-// and do not read (Stall).
+// (Hold), one large body either way (Download, Upload), clients that ask and do
+// not read (Stall), and handshakes of TLS (Handshakes, StartFlood).
 //
 // All of it runs on the CPU of this process, never on that of the servers.
 package load
@@ -26,6 +26,14 @@ type Closed struct {
 	Connections int
 	Duration    time.Duration
 	Dir         string // for scripts and logs of the generator
+	TLS         bool
+}
+
+func (c *Closed) url() string {
+	if c.TLS {
+		return "https://" + c.Host
+	}
+	return "http://" + c.Host
 }
 
 // Figures are what a closed loop saw.

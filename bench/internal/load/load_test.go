@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http/httptest"
@@ -104,7 +105,7 @@ func TestHold(t *testing.T) {
 	server.Listener = ln
 	server.Start()
 	defer server.Close()
-	held, err := Hold(ctx, ln.Addr().String(), "/hello", 100)
+	held, err := Hold(ctx, ln.Addr().String(), "/hello", 100, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +117,42 @@ func TestHold(t *testing.T) {
 	if n := held.Alive(); n != 0 {
 		t.Errorf("%d connections are alive after the server closed all", n)
 	}
-	if _, err := Hold(ctx, ln.Addr().String(), "/nothing", 10); err == nil || !strings.Contains(err.Error(), "status 404") {
+	if _, err := Hold(ctx, ln.Addr().String(), "/nothing", 10, nil); err == nil || !strings.Contains(err.Error(), "status 404") {
 		t.Errorf("an answer of 404: %v", err)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	ctx := t.Context()
+	server := httptest.NewTLSServer(handlers.New(""))
+	defer server.Close()
+	host := server.Listener.Addr().String()
+	config := &tls.Config{InsecureSkipVerify: true, ServerName: "example.com", MinVersion: tls.VersionTLS13}
+	if err := GetTLS(ctx, host, "/hello", config); err != nil {
+		t.Error(err)
+	}
+	held, err := Hold(ctx, host, "/hello", 10, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := held.Alive(); n != 10 {
+		t.Errorf("%d of 10 connections are alive", n)
+	}
+	held.Close()
+	for _, resume := range []bool{false, true} {
+		if n, err := Handshakes(ctx, host, config, 2, resume, 20*time.Millisecond); n == 0 || err != nil {
+			t.Errorf("resume %v: %d handshakes, %v", resume, n, err)
+		}
+	}
+	f, err := StartFlood(ctx, host, config, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.Stop(); n == 0 || err != nil {
+		t.Errorf("flood: %d handshakes, %v", n, err)
+	}
+	if _, err := Handshakes(ctx, host, &tls.Config{ServerName: "example.com"}, 1, false, time.Millisecond); err == nil {
+		t.Error("a handshake with a certificate that nobody knows")
 	}
 }
 
@@ -198,7 +233,7 @@ func TestCancel(t *testing.T) {
 	if _, err := Stall(ctx, host, "/", 1, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Stall: %v", err)
 	}
-	if _, err := Hold(ctx, host, "/", 10); !errors.Is(err, context.Canceled) {
+	if _, err := Hold(ctx, host, "/", 10, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Hold: %v", err)
 	}
 }

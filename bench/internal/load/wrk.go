@@ -28,7 +28,7 @@ func Wrk(ctx context.Context, c Closed) (Figures, error) {
 	// wrk knows whole seconds only; SIGINT ends it early with the same report.
 	ctx, cancel := context.WithTimeout(ctx, c.Duration)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "wrk", append(args, "http://"+c.Host+c.Paths[0])...)
+	cmd := exec.CommandContext(ctx, "wrk", append(args, c.url()+c.Paths[0])...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second

@@ -33,30 +33,36 @@ func planIdle(ctx context.Context, b *Bench) (*plan, error) {
 			{Title: "MiB before", Metric: "before", Show: report.Number},
 			{Title: "of which", Metric: "pss", Parts: true, Show: report.Number},
 		},
-		cases: []planCase{{name: fmt.Sprintf("%d idle connections", n)}},
+		cases: []planCase{{name: fmt.Sprintf("%d idle connections", n)}, {name: fmt.Sprintf("%d idle connections with TLS", n)}},
 	}
 	if n < wanted {
 		p.notes = append(p.notes, fmt.Sprintf("only %d connections: a process may open %d files here", n, b.Files))
 	}
 	p.targets = []report.Target{{Text: "resident memory of both processes for each idle connection, in bytes", Case: p.cases[0].name,
-		Row: stack.Httpsys, Column: "bytes/connection", Limit: 1024}}
-	for _, s := range b.chosen(stack.Httpsys, stack.NetHTTP, stack.Nginx, stack.HAProxy, stack.H2O, stack.Caddy) {
-		row := planRow{name: s.Name, measure: func(ctx context.Context) (report.Sample, error) { return b.idle(ctx, s, n) }}
-		// Starting it once tells whether it can be.
-		in, err := b.Yard.Start(ctx, s, stack.Options{})
-		if row.missing = err; err == nil {
-			in.Stop()
+		Row: stack.Httpsys, Column: "bytes/connection", Limit: 1024},
+		{Text: "the same with TLS", Case: p.cases[1].name, Row: stack.Httpsys, Column: "bytes/connection", Limit: 15 << 10}}
+	for i, stacks := range [][]stack.Stack{
+		b.chosen(stack.Httpsys, stack.NetHTTP, stack.Nginx, stack.HAProxy, stack.H2O, stack.Caddy), b.chosen(tlsStacks...),
+	} {
+		opt := stack.Options{TLS: i == 1}
+		for _, s := range stacks {
+			row := planRow{name: s.Name, measure: func(ctx context.Context) (report.Sample, error) { return b.idle(ctx, s, n, opt) }}
+			// Starting it once tells whether it can be.
+			in, err := b.Yard.Start(ctx, s, opt)
+			if row.missing = err; err == nil {
+				in.Stop()
+			}
+			if ctx.Err() != nil {
+				return p, context.Cause(ctx)
+			}
+			p.cases[i].rows = append(p.cases[i].rows, row)
 		}
-		if ctx.Err() != nil {
-			return p, context.Cause(ctx)
-		}
-		p.cases[0].rows = append(p.cases[0].rows, row)
 	}
 	return p, nil
 }
 
-func (b *Bench) idle(ctx context.Context, s stack.Stack, n int) (report.Sample, error) {
-	in, err := b.Yard.Start(ctx, s, stack.Options{})
+func (b *Bench) idle(ctx context.Context, s stack.Stack, n int, opt stack.Options) (report.Sample, error) {
+	in, err := b.Yard.Start(ctx, s, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +74,7 @@ func (b *Bench) idle(ctx context.Context, s stack.Stack, n int) (report.Sample, 
 	if err != nil {
 		return nil, err
 	}
-	held, err := load.Hold(ctx, in.Host, "/hello", n)
+	held, err := load.Hold(ctx, in.Host, "/hello", n, in.TLS)
 	if err != nil {
 		return nil, err
 	}

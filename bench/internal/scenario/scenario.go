@@ -47,6 +47,8 @@ type Scenario struct {
 // All are the scenarios in the order in which they run.
 var All = []Scenario{
 	{"small", "What does a small request on a kept connection cost, in CPU time of all server processes, and how long does it take?", 60, planSmall},
+	{"tls", "What does TLS add to a small request on a kept connection?", 16, planTLS},
+	{"handshake", "What does a new TLS connection cost, and do many of them hurt those that are there?", 16, planHandshake},
 	{"idle", "How much resident memory does a connection take that made one request and waits?", 14, planIdle},
 	{"stream", "What do large bodies cost, both ways, and how much memory do they take?", 10, planStream},
 	{"prefixes", "What does a request cost when a program has registered very many prefixes?", 6, planPrefixes},
@@ -274,7 +276,7 @@ const warm = 300 * time.Millisecond
 // warmUp makes caches, pools and heaps what they are in use. Its errors are not
 // looked at: the measurements will meet them again.
 func (b *Bench) warmUp(ctx context.Context, in *stack.Instance, connections int) {
-	b.Load(ctx, load.Closed{Host: in.Host, Paths: []string{"/hello"}, Connections: connections, Duration: warm, Dir: b.Yard.Dir})
+	b.Load(ctx, load.Closed{Host: in.Host, Paths: []string{"/hello"}, Connections: connections, Duration: warm, Dir: b.Yard.Dir, TLS: in.TLS != nil})
 }
 
 // metered runs f, which answers how many units of work were done, and returns
@@ -339,7 +341,7 @@ func (b *Bench) closedLoop(ctx context.Context, in *stack.Instance, connections 
 	var f load.Figures
 	s, err := b.metered(in, func() (float64, error) {
 		var err error
-		f, err = b.Load(ctx, load.Closed{Host: in.Host, Paths: paths, Connections: connections, Duration: b.Duration, Dir: b.Yard.Dir})
+		f, err = b.Load(ctx, load.Closed{Host: in.Host, Paths: paths, Connections: connections, Duration: b.Duration, Dir: b.Yard.Dir, TLS: in.TLS != nil})
 		return float64(f.Requests), err
 	})
 	if err != nil {

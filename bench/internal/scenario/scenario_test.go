@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -128,8 +129,14 @@ func TestRandomPaths(t *testing.T) {
 func TestScenariosWithNetHTTP(t *testing.T) {
 	wrk := func(ctx context.Context, c load.Closed) (load.Figures, error) { // what wrk does, in small
 		start := time.Now()
+		get := load.Get
+		if c.TLS {
+			get = func(ctx context.Context, host, path string) error {
+				return load.GetTLS(ctx, host, path, &tls.Config{InsecureSkipVerify: true})
+			}
+		}
 		for _, path := range c.Paths {
-			if err := load.Get(ctx, c.Host, path); err != nil {
+			if err := get(ctx, c.Host, path); err != nil {
 				return load.Figures{}, err
 			}
 		}
@@ -154,6 +161,8 @@ func TestScenariosWithNetHTTP(t *testing.T) {
 		{"stream", []string{"cpu", "rate", "most", "extra:app"}},
 		{"stall", []string{"p99 ratio", "rate ratio", "front"}},
 		{"prefixes", nil},
+		{"tls", nil},
+		{"handshake", nil},
 	} {
 		t.Run(test.scenario, func(t *testing.T) {
 			b := newBench(t, 1)

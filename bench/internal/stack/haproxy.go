@@ -13,9 +13,14 @@ func startHAProxy(st *starting) error {
 	if st.upstream != "" {
 		action = fmt.Sprintf("http-reuse always\n  server app unix@%s pool-max-conn 512", st.upstream)
 	}
+	bind := st.Host
+	if st.opt.TLS {
+		bind += " ssl crt " + st.yard.both
+	}
 	config, err := st.write("haproxy.cfg", fmt.Sprintf(`global
   nbthread 1
   maxconn 16384
+  tune.ssl.default-dh-param 2048
   no strict-limits
 defaults
   mode http
@@ -26,7 +31,7 @@ defaults
 listen bench
   bind %s backlog 4096
   %s
-`, st.Host, action))
+`, bind, action))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,6 +89,31 @@ func TestStacks(t *testing.T) {
 			if _, err := os.Stat(in.Dir); !os.IsNotExist(err) {
 				t.Errorf("%s is still there", in.Dir)
 			}
+		})
+	}
+}
+
+// Those that serve TLS show the yard's certificate.
+func TestStacksWithTLS(t *testing.T) {
+	yard := newYard(t)
+	for _, s := range All {
+		if !slices.Contains([]string{Httpsys, NetHTTP, Nginx, HAProxy}, s.Name) {
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			for _, tool := range s.needs {
+				if !tool.There() {
+					t.Skip(tool.Program, "is not installed:", tool.hint())
+				}
+			}
+			in, err := yard.Start(t.Context(), s, Options{TLS: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Stop()
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: in.TLS}}
+			get(t, client, "https://"+in.Host+"/hello", Hello)
+			client.CloseIdleConnections()
 		})
 	}
 }
