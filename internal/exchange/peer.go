@@ -65,7 +65,7 @@ func (s *Witnesses) Add(w Witness) bool {
 }
 
 // Last says whether w had the last request of the connection.
-func (s *Witnesses) Last(w Witness) bool { return len(s.list) > 0 && s.list[0] == w }
+func (s *Witnesses) Last(w Witness) bool { return s.first != nil && s.first.w == w }
 
 // End tells all that the connection has ended.
 func (s *Witnesses) End(number uint64) {
