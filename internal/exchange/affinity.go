@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"hash/maphash"
+	"strings"
 
 	"github.com/httpsys/httpsys/internal/wire/message"
 )
@@ -45,11 +46,11 @@ func (a *Affinity) key(r *message.Request, f *Facts) (key uint64, learn bool) {
 		learn = true
 	}
 	if a.Address {
-		client, _, _ := bytes.Cut(f.Addresses, []byte{0})
-		if i := bytes.LastIndexByte(client, ':'); i >= 0 {
+		client, _, _ := strings.Cut(f.Addresses, "\x00")
+		if i := strings.LastIndexByte(client, ':'); i >= 0 {
 			client = client[:i]
 		}
-		return keyOf(byAddress, client), learn
+		return max(maphash.String(affinitySeed, client)^uint64(byAddress)<<56, 1), learn
 	}
 	return 0, learn
 }
