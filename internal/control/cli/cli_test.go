@@ -243,14 +243,14 @@ func TestCompletion(t *testing.T) {
 		want string // the words, without their explanations
 	}{
 		{[]string{""}, "add completion delete dump help serve show update version"},
-		{[]string{"show", ""}, "ca cacheparam cachestate iplisten servicestate setting sslcert timeout urlacl"},
+		{[]string{"show", ""}, "ca cacheparam cachestate clientcert iplisten servicestate setting sslcert timeout urlacl"},
 		{[]string{"add", "urlacl", ""}, "url= user= listen= delegate= group="},
 		{[]string{"add", "urlacl", "url=http://+:80/", "user=alice", ""}, "user= listen= delegate= group="},
 		{[]string{"add", "urlacl", "listen="}, "listen=yes listen=no"},
 		{[]string{"add", "setting", "settingtype="},
 			"settingtype=" + strings.Join(names(config.Settings), " settingtype=")},
 		{[]string{"show", "servicestate", "VIEW="}, "view=session view=requestq"},
-		{[]string{"help", "add", ""}, "cacheparam iplisten setting sslcert timeout urlacl"},
+		{[]string{"help", "add", ""}, "cacheparam clientcert iplisten setting sslcert timeout urlacl"},
 	}
 	for _, c := range tests {
 		stdout, _, _ := runCommand(append([]string{"__complete"}, c.args...)...)
