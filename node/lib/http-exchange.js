@@ -160,7 +160,7 @@ class HttpExchange extends Exchange {
     }
     const key = version < 20 ? connection : this;
     const { facts } = this;
-    const socket = createSocket(server, listener.secure, facts, listener.peerOf(text[3]), listener.peerOf(text[4]), () => listener.forget(key, socket));
+    const socket = createSocket(server, listener.secure, facts, listener.peerOf(text[3]), listener.peerOf(text[4]), () => gone(listener, key, socket, facts));
     if (facts !== undefined && version < 20) keep(facts, socket);
     server._connections++;
     if (listener.secure && server.requestCert === true && server.rejectUnauthorized !== false && !socket.authorized) {
@@ -444,6 +444,14 @@ class HttpExchange extends Exchange {
 function keep(facts, socket) {
   if (facts.socket === undefined) facts.socket = socket;
   else facts.socket = [].concat(facts.socket, socket);
+}
+
+// gone lets go of a socket that was destroyed; its connection may go on.
+function gone(listener, key, socket, facts) {
+  listener.forget(key, socket);
+  if (facts === undefined || facts.socket === undefined) return;
+  const rest = [].concat(facts.socket).filter((s) => s !== socket);
+  facts.socket = rest.length === 0 ? undefined : rest;
 }
 
 // disconnected ends the sockets of a connection that has ended.

@@ -20,6 +20,19 @@ const READ_BUFFER = 65536;
 const DEFAULT_WINDOW = 65536;
 const NOTHING = Buffer.alloc(0);
 
+// PlainConnection is the facts of a connection without TLS: there may be very many
+// that wait, and of each there is only its number.
+class PlainConnection {
+  constructor(number) {
+    this.number = number;
+    this.socket = undefined; // for the owner
+  }
+}
+Object.assign(PlainConnection.prototype, {
+  version: 0, cipherSuite: 0, group: 0, flags: 0, verdict: 0, verdictCode: 0, serverName: '', protocol: '', verdictName: 'not-presented', verdictText: '',
+  certificates: Object.freeze([]), presented: 0, chains: Object.freeze([]),
+});
+
 class Loop {
   // session: { secret, path }; owner: what to do with requests and with the end
   // of the connection: begin(exchange class arguments), loopReady, loopFailed.
@@ -117,7 +130,7 @@ class Loop {
       case Type.CONNECTION: {
         if (!this.ready) break;
         const facts = connectionFacts(b, start, end);
-        this.connections.set(facts.number, facts);
+        this.connections.set(facts.number, facts.version === 0 ? new PlainConnection(facts.number) : facts);
         return true;
       }
       case Type.DISCONNECTION: {
