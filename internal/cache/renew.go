@@ -137,6 +137,38 @@ func Join(d *Draft, old *Entry, rest []byte) *Entry {
 	return e
 }
 
+// Union makes one entry of two parts of the same representation that touch or overlap (RFC 9111
+// 3.4): nil if they are not, or are longer together than largest. The newer one's fields count.
+func Union(newer, old *Entry, largest int64) *Entry {
+	tag := newer.ETag()
+	if !newer.Partial() || !old.Partial() || old.total != newer.total || tag == nil || rules.Weak(tag) || !bytes.Equal(tag, old.ETag()) {
+		return nil
+	}
+	from, to := min(newer.first, old.first), max(newer.first+newer.Len(), old.first+old.Len())
+	if newer.first > old.first+old.Len() || old.first > newer.first+newer.Len() || to-from > largest {
+		return nil
+	}
+	body := make([]byte, to-from)
+	for _, e := range [...]*Entry{old, newer} {
+		at := e.first - from
+		e.EachPiece(func(b []byte) { at += int64(copy(body[at:], b)) })
+	}
+	u := newer.with(nil)
+	u.big, u.data, u.first = nil, newer.data[:newer.typeEnd:newer.typeEnd], from
+	if to-from == newer.total {
+		u.flags &^= partial
+	}
+	if len(body) <= chunkSize {
+		u.WithBody(body)
+		return u
+	}
+	b := old.res.cache.NewBody()
+	b.Append(body)
+	b.Done = true
+	u.WithBig(b)
+	return u
+}
+
 // Remove takes the resource of an entry out, with all its variants, if it is
 // there.
 func (c *Cache) Remove(e *Entry) {

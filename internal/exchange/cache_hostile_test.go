@@ -140,6 +140,32 @@ func TestTwoAuthorities(t *testing.T) {
 	begin("/a", "", "a").want(`200 "good" from cache`)
 }
 
+// Versions of HTTP share what is stored; HTTP/2 names the scheme in each request.
+func TestVersions(t *testing.T) {
+	o := newOrigin(t).prime()
+	begin := func(version uint8, scheme string) *asker {
+		a := &asker{o: o}
+		r := &message.Request{
+			Method: []byte("GET"), Target: []byte("/a"), Authority: []byte("a"), Path: []byte("/a"), Version: version, Scheme: []byte(scheme),
+		}
+		x, _, refusal := o.Begin(a, r, &facts, nil, true)
+		a.x = x
+		if refusal.Stored != nil {
+			a.Stored(refusal.Stored, true)
+		}
+		return a
+	}
+	begin(20, "https") // on a connection without TLS
+	o.next().answer(200, "poison", fresh)
+	begin(20, "http")
+	o.next().answer(200, "good", fresh)
+	begin(20, "http").want(`200 "good" from cache`)
+	begin(11, "").want(`200 "good" from cache`)
+	o.ask("GET /a").want(`200 "good" from cache`)
+	begin(20, "https")
+	o.next().answer(200, "other", fresh)
+}
+
 // Web cache deception: an attacker sends a victim to an odd URL below a private
 // page, and asks for it himself afterwards. What is private by its fields stays so whatever
 // the URL looks like.

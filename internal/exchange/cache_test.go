@@ -852,6 +852,30 @@ func TestParts(t *testing.T) {
 	g.answer(200, "abcdefghij", "Cache-Control: max-age=100")
 	e.want(`200 "abcdefghij" from application`)
 
+	// Parts that touch or overlap are put together; others take each other's place.
+	for _, p := range []struct{ ask, span, body string }{
+		{"bytes=2-4", "2-4", "234"}, {"bytes=4-6", "4-6", "456"}, {"bytes=7-9", "7-9", "789"}, {"bytes=0-1", "0-1", "01"},
+	} {
+		o.ask("GET /u", "Range: "+p.ask)
+		o.next().answer(206, p.body, "Cache-Control: max-age=100", "Content-Range: bytes "+p.span+"/10", "ETag: \"v\"", "X: "+p.span)
+		o.ask("GET /u", "Range: "+p.ask).want("206 \"" + p.body + "\" from cache")
+		if p.span == "4-6" {
+			o.ask("GET /u", "Range: bytes=2-6").want(`206 "23456" from cache`)
+		}
+	}
+	whole := o.ask("GET /u")
+	whole.want(`200 "0123456789" from cache`)
+	whole.wantField("X", "0-1")
+	whole.wantField("Content-Length", "10")
+	whole.wantField("Content-Range", "")
+	o.ask("GET /w", "Range: bytes=0-1")
+	o.next().answer(206, "01", "Cache-Control: max-age=100", "Content-Range: bytes 0-1/10", "ETag: \"v\"")
+	o.ask("GET /w", "Range: bytes=5-6")
+	o.next().answer(206, "56", "Cache-Control: max-age=100", "Content-Range: bytes 5-6/10", "ETag: \"v\"")
+	o.ask("GET /w", "Range: bytes=5-6").want(`206 "56" from cache`)
+	o.ask("GET /w", "Range: bytes=0-1")
+	o.next().answer(206, "ab", "Cache-Control: max-age=100", "Content-Range: bytes 0-1/10", "ETag: \"w\"")
+
 	// A part whose length is not what it says is not kept.
 	o.ask("GET /d", "Range: bytes=0-4")
 	o.next().answer(206, "0123", "Cache-Control: max-age=100", "Content-Range: bytes 0-4/10", "ETag: \"v\"")

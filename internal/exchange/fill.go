@@ -421,6 +421,13 @@ func (x *Exchange) responded(r *message.Response, body []byte, end bool) bool {
 	}
 	if end {
 		f.draft.WithBody(body)
+		if v.Partial {
+			if old := s.Cache.Find(&k, q, &s.selecting); old != nil {
+				if u := cache.Union(f.draft, old, s.Cache.Largest()); u != nil {
+					f.draft = u
+				}
+			}
+		}
 		stored := s.Cache.Reserve(f.draft.Cost()) && s.Cache.Put(x.reg.Space, &k, f.canonical, f.draft, f.mark)
 		strip(r)
 		if stored {
