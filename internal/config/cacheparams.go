@@ -27,7 +27,7 @@ var CacheParams = []Setting{
 	{
 		Name: "maxheuristic", Label: "Longest guess", Unit: "secs",
 		Help: "for which a response is fresh that says nothing but when it was changed last",
-		Min:  1, Max: 86400 * 365, Default: 5, Off: ulongOff,
+		Min:  1, Max: 86400 * 365, Default: 0, Off: ulongOff, // off: a program is to be as it is without us
 		field: func(l *Limits, n int64) { l.CacheHeuristic = n },
 	},
 }

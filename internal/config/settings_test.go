@@ -26,7 +26,6 @@ func TestDefaultLimits(t *testing.T) {
 		CacheSize:       1 << 30,
 		CacheLargest:    8 << 20,
 		CacheScavenge:   120,
-		CacheHeuristic:  5,
 		HTTP2: HTTP2Limits{
 			Streams: 128, Continuations: 16, StreamWindow: 65535, MaxStreamWindow: 4 << 20, ConnectionWindow: 1 << 20,
 			MaxConnectionWindow: 8 << 20, SettingsPerFrame: 32, UnreadAnswers: 1000, SettingsWait: 30 * time.Second,
