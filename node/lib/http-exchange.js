@@ -472,13 +472,20 @@ function push(stream, bytes) {
 
 function finishBody(x, trailers) {
   if (x.upgraded) {
-    x.socket.push(null);
+    endOfClient(x.socket);
     return;
   }
   const { req } = x;
   req.complete = true;
   if (trailers !== null) req._addHeaderLines(trailers, trailers.length);
   if (!req.destroyed) req.push(null);
+}
+
+// endOfClient: the client has closed its side of an upgraded connection. As in
+// net, 'end' comes to those who do not read, too, if nothing is left to read.
+function endOfClient(socket) {
+  socket.push(null);
+  socket.read(0);
 }
 
 function dropBody(req) {
@@ -526,7 +533,7 @@ function cancelled(x, reason) {
     }
     case Cancel.HALF_CLOSED:
       if (x.upgraded) {
-        socket.push(null);
+        endOfClient(socket);
         return;
       }
       if (x.listener.server.httpAllowHalfOpen || x.answered) return;

@@ -57,9 +57,10 @@ class Listener {
       queue: queue === undefined ? queueName(url) : queue,
       affinity,
       timeouts: () => timeouts(this.server),
-      // A port of its own answers as Node would, and wants what Node wants.
+      // A port of its own answers as Node would. Where Host must be, the genuine
+      // server says by itself.
       errorPages: this.where.urls === undefined ? false : undefined,
-      requireHost: this.server.requireHostHeader === true ? undefined : false,
+      requireHost: this.where.urls === undefined ? false : undefined,
       certificate: this.secure ? () => certificateOf(this.server) : undefined,
       exchange: HttpExchange,
       listener: this,

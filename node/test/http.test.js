@@ -619,7 +619,7 @@ both('what no server can read is answered without a word too many', async (t, ht
   const port = await listening(t, http.createServer((req, res) => res.end('fine')));
   const bare = (status) => `HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`;
   assert.strictEqual(await talk(port, 'GET / HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n'), bare('400 Bad Request'));
-  assert.match(await talk(port, 'GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1.1 400 Bad Request\r\nConnection: close\r\n/);
+  assert.match(await talk(port, 'GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1.1 400 Bad Request\r\nConnection: close\r\nDate: [^\r]*\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n$/);
   assert.strictEqual(await talk(port, `GET / HTTP/1.1\r\nHost: x\r\nA: ${'b'.repeat(70000)}\r\n\r\n`), bare('431 Request Header Fields Too Large'));
 });
 
@@ -690,4 +690,17 @@ both('keepAliveTimeout closes an idle connection', async (t, http) => {
   server.keepAliveTimeout = 30;
   const port = await listening(t, server);
   assert.match(await talk(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1.1 200 OK[^]*one$/);
+});
+
+both('an upgraded connection ends with its client, though nobody reads', async (t, http) => {
+  const server = http.createServer();
+  server.on('upgrade', (req, socket) => socket.end('HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nbye'));
+  const port = await listening(t, server);
+  const client = net.connect(port, '127.0.0.1');
+  client.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+  const [, socket] = await once(server, 'upgrade');
+  const closed = once(socket, 'close');
+  await once(client.resume(), 'end');
+  client.destroy();
+  await closed;
 });
