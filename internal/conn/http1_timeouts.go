@@ -109,10 +109,10 @@ func (c *http1) minSendRate() int64 {
 // routed to it; those of the only prefix of a port hold from the first byte.
 func (c *http1) override() *exchange.Override {
 	if c.reg != nil {
-		return &c.reg.Override
+		return c.reg.Settings()
 	}
 	if r := c.endpoint.Sole.Load(); r != nil {
-		return &r.Override
+		return r.Settings()
 	}
 	return &noOverride
 }

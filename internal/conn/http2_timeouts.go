@@ -11,7 +11,7 @@ func (c *http2) override() *exchange.Override {
 	if c.reg == nil {
 		return &noOverride
 	}
-	return &c.reg.Override
+	return c.reg.Settings()
 }
 
 func (c *http2) minSendRate() int64 {
@@ -83,7 +83,7 @@ func (st *stream) arm() {
 		}
 		return
 	}
-	if after := ms(st.x.Registration().Override.EntityBody, st.h.s.limits.entityBody); after > 0 {
+	if after := ms(st.x.Registration().Settings().EntityBody, st.h.s.limits.entityBody); after > 0 {
 		st.h.s.Loop.SetTimer(&st.timer, st, after)
 	}
 }

@@ -99,6 +99,9 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 		d.dropQueueIfUnused(q)
 		return nil, cerr
 	}
+	if p.Timeouts != nil {
+		reg.Change(override) // for all who share it: the last word counts
+	}
 	reg.users++
 	s.regs[reg.ID]++
 	if offer != nil {

@@ -185,7 +185,7 @@ func (x *Exchange) Received() int64 { return x.bodySent }
 
 // MaxBody is the longest request body that the registration takes; 0: any.
 func (x *Exchange) MaxBody() int64 {
-	if m := x.reg.Override.MaxBody; m != nil {
+	if m := x.reg.Settings().MaxBody; m != nil {
 		return *m
 	}
 	return 0

@@ -157,7 +157,7 @@ func (q *quiet) unlink() {
 
 // limitIdle enters x into the list if its registration has a limit.
 func (x *Exchange) limitIdle() {
-	d := x.reg.Override.OpaqueIdle
+	d := x.reg.Settings().OpaqueIdle
 	if d == nil || *d == 0 {
 		return
 	}

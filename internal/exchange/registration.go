@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/httpsys/httpsys/internal/cache"
@@ -14,7 +15,8 @@ type Queue = queue.Queue[*Exchange]
 // Lane is the part of a Queue that belongs to one loop.
 type Lane = queue.Lane[*Exchange]
 
-// Registration is a URL prefix bound to a queue. It is immutable.
+// Registration is a URL prefix bound to a queue. It is immutable but for its
+// settings.
 type Registration struct {
 	ID       uint32
 	Prefix   prefix.Prefix
@@ -26,7 +28,20 @@ type Registration struct {
 	Compress bool         // responses are compressed where it is worth it and safe
 	// TrustedOnly keeps away clients without a trusted certificate.
 	TrustedOnly bool
+
+	changed atomic.Pointer[Override] // what came later
 }
+
+// Settings is what the registration sets differently from the machine now.
+func (r *Registration) Settings() *Override {
+	if o := r.changed.Load(); o != nil {
+		return o
+	}
+	return &r.Override
+}
+
+// Change changes the settings, for connections and requests from now on.
+func (r *Registration) Change(o Override) { r.changed.Store(&o) }
 
 // Override holds what a registration sets differently from the machine; nil
 // inherits, 0 is off (docs/channel.md section 3.2).

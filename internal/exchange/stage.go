@@ -131,7 +131,7 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 	if refusal := s.untrusted(reg, f, r.Authority, path); refusal.Status != 0 {
 		return nil, reg, refusal
 	}
-	if m := reg.Override.MaxBody; m != nil && *m > 0 && r.ContentLength > *m {
+	if m := reg.Settings().MaxBody; m != nil && *m > 0 && r.ContentLength > *m {
 		return nil, reg, refuseMaxBody
 	}
 	if (f.Raw || r.Upgrade) && reg.Queue.OpaqueFull() {

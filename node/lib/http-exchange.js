@@ -163,6 +163,7 @@ class HttpExchange extends Exchange {
     const socket = createSocket(server, listener.secure, facts, listener.peerOf(text[3]), listener.peerOf(text[4]), () => gone(listener, key, socket, facts));
     if (facts !== undefined && version < 20) keep(facts, socket);
     server._connections++;
+    listener.look();
     if (listener.secure && server.requestCert === true && server.rejectUnauthorized !== false && !socket.authorized) {
       // As Node does: the client is told nothing.
       socket.on('error', () => {});

@@ -46,17 +46,21 @@ class Listener {
     this.resource = new AsyncResource('HTTPSERVER');
     this.registrations = [];
     this.closed = false;
+    this.changed = false; // the program has changed timeouts since it listens
+    this.sent = ''; // the timeouts that the daemon knows
     this.referenced = !server._unref;
     server[kListener] = this;
   }
 
   // open registers the prefixes; the server emits 'listening' or 'error'.
   async open(urls, queue, affinity) {
+    const { headersTimeout, requestTimeout, keepAliveTimeout } = this.server;
+    this.sent = `${headersTimeout} ${requestTimeout} ${keepAliveTimeout}`;
     this.registrations = urls.map((url) => ({
       url,
       queue: queue === undefined ? queueName(url) : queue,
       affinity,
-      timeouts: () => timeouts(this.server),
+      timeouts: () => timeouts(this.server, this.changed),
       // A port of its own answers as Node would. Where Host must be, the genuine
       // server says by itself.
       errorPages: this.where.urls === undefined ? false : undefined,
@@ -100,6 +104,17 @@ class Listener {
     const all = this.registrations;
     this.registrations = [];
     return Promise.all(all.map((r) => front.unregister(r).catch(() => {})));
+  }
+
+  // look sends the daemon the timeouts that the program has changed since it
+  // listens. Programs set them at any time, as plain properties.
+  look() {
+    const { headersTimeout, requestTimeout, keepAliveTimeout } = this.server;
+    const now = `${headersTimeout} ${requestTimeout} ${keepAliveTimeout}`;
+    if (now === this.sent) return;
+    this.sent = now;
+    this.changed = true;
+    for (const r of this.registrations) front.renew(r).catch(() => {}); // a session that ends takes them along
   }
 
   // peerOf is how a socket that listens on :: sees an address: those of IPv4 are
@@ -160,6 +175,7 @@ function listening(listener, results) {
   server._connectionKey = `${where.family === 'IPv6' ? 6 : 4}:${where.address}:${where.port}`;
   tellPrimary(where);
   server.emit('listening');
+  listener.look();
 }
 
 // addressOf is what server.address() says of a URL prefix.
@@ -176,16 +192,16 @@ function addressOf(url) {
 
 // timeouts sends the daemon what the program has changed. They are read when the
 // registration is made, which is after the program has set them.
-function timeouts(server) {
+function timeouts(server, changed) {
   const t = {};
   const set = (name, key) => {
     const v = server[key];
-    if (Number.isFinite(v) && v >= 0 && v !== standard[key]) t[name] = Math.floor(v);
+    if (Number.isFinite(v) && v >= 0 && (changed || v !== standard[key])) t[name] = Math.floor(v);
   };
   set('idle_connection_ms', 'keepAliveTimeout');
   set('entity_body_ms', 'requestTimeout');
   // The head has to come within both; 0 is no limit.
-  if (server.headersTimeout !== standard.headersTimeout || server.requestTimeout !== standard.requestTimeout) {
+  if (changed || server.headersTimeout !== standard.headersTimeout || server.requestTimeout !== standard.requestTimeout) {
     const limits = [server.headersTimeout, server.requestTimeout].filter((v) => Number.isFinite(v) && v > 0);
     t.header_wait_ms = limits.length > 0 ? Math.floor(Math.min(...limits)) : 0;
   }

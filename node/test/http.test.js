@@ -704,3 +704,13 @@ both('an upgraded connection ends with its client, though nobody reads', async (
   client.destroy();
   await closed;
 });
+
+both('timeouts that are set while the server listens', async (t, http) => {
+  const server = http.createServer({ connectionsCheckingInterval: 20 }, (req, res) => res.end('one'));
+  const port = await listening(t, server);
+  server.headersTimeout = 100;
+  server.requestTimeout = 200;
+  assert.strictEqual((await request(port)).body, 'one');
+  const late = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n';
+  assert.strictEqual(await talk(port, 'GET / HTTP/1.1\r\nHost: x\r\n'), late);
+});
