@@ -44,6 +44,9 @@ async function program(t, code, env = {}) {
   return p;
 }
 
+// By which server: the lines of Node differ a little.
+const thrown = {};
+
 both('wrong values throw what they throw in Node', async (t, http) => {
   const port = await listening(t, http.createServer((req, res) => {
     const codes = [];
@@ -72,13 +75,12 @@ both('wrong values throw what they throw in Node', async (t, http) => {
     seen = codes.slice(-3);
   }));
   let seen;
-  const r = await request(port);
-  assert.deepStrictEqual(JSON.parse(r.body), ['ERR_INVALID_HTTP_TOKEN', 'ERR_INVALID_HTTP_TOKEN', 'ERR_INVALID_CHAR', 'ERR_INVALID_CHAR',
-    'ERR_HTTP_INVALID_HEADER_VALUE', 'ERR_HTTP_INVALID_STATUS_CODE', 'ERR_HTTP_INVALID_STATUS_CODE', 'ERR_INVALID_CHAR', 'ERR_INVALID_HTTP_TOKEN',
-    'ERR_INVALID_CHAR', 'ERR_INVALID_ARG_VALUE', 'ERR_STREAM_NULL_VALUES', 'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_HTTP_TOKEN',
-    'ERR_HTTP_INVALID_STATUS_CODE']);
-  assert.deepStrictEqual(seen, ['ERR_HTTP_HEADERS_SENT', 'ERR_HTTP_HEADERS_SENT', 'ERR_HTTP_HEADERS_SENT']);
+  const codes = JSON.parse((await request(port)).body).concat(seen);
+  for (const i of [0, 2, 4, 5, 8, 9]) assert.match(String(codes[i]), /^ERR_(HTTP_)?INVALID_/, `number ${i}`);
+  thrown[http === nodeHttp ? 'node' : 'httpsys'] = codes;
 });
+
+test('and no others', () => assert.deepStrictEqual(thrown.httpsys, thrown.node));
 
 both('answers too many', async (t, http) => {
   const seen = [];

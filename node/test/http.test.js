@@ -618,9 +618,10 @@ test('httpsys: a response that no client may see costs one request, and says why
 both('what no server can read is answered without a word too many', async (t, http) => {
   const port = await listening(t, http.createServer((req, res) => res.end('fine')));
   const bare = (status) => `HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`;
-  assert.strictEqual(await talk(port, 'GET / HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n'), bare('400 Bad Request'));
+  assert.strictEqual(await talk(port, 'GET / HTCPCP/1.1\r\nHost: x\r\n\r\n'), bare('400 Bad Request'));
+  assert.strictEqual(await talk(port, `GET / HTTP/1.1\r\nHost: x\r\nA: ${'b'.repeat(20000)}\r\n\r\n`), bare('431 Request Header Fields Too Large'));
+  if (nodeHttp.createServer().requireHostHeader !== true) return; // before Node 20
   assert.match(await talk(port, 'GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1.1 400 Bad Request\r\nConnection: close\r\nDate: [^\r]*\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n$/);
-  assert.strictEqual(await talk(port, `GET / HTTP/1.1\r\nHost: x\r\nA: ${'b'.repeat(70000)}\r\n\r\n`), bare('431 Request Header Fields Too Large'));
 });
 
 both('requireHostHeader: false', async (t, http) => {
