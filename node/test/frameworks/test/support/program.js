@@ -5,7 +5,7 @@
 const childProcess = require('child_process');
 const fs = require('fs');
 const path = require('path');
-const daemon = require('../../../test/support/daemon');
+const daemon = require('../../../support/daemon');
 
 const root = path.join(__dirname, '..', '..');
 

@@ -5,7 +5,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert');
-const daemon = require('../../../test/support/daemon');
+const daemon = require('../../../support/daemon');
 const { start } = require('./program');
 const { Client } = require('./client');
 
