@@ -5,6 +5,7 @@
 //	/cached        the same, and may be stored
 //	/file          the file given to New, with http.ServeFile
 //	/big?n=BYTES   a body of n bytes, written in pieces; &chunked=1 without Content-Length
+//	/keep?n=BYTES  a body of n bytes that a cache may keep for an hour, with an entity-tag
 //	/upload        reads the body and answers how many bytes came
 //	/socket        a WebSocket that echoes
 //	/slow?ms=N     answers after N milliseconds, or not at all when the client leaves
@@ -43,6 +44,7 @@ func New(file string) http.Handler {
 		hello(w, r)
 	})
 	route("/big", big)
+	route("/keep", keep)
 	route("/upload", upload)
 	route("/slow", slow)
 	route("/socket", socket)
@@ -71,6 +73,25 @@ func big(w http.ResponseWriter, r *http.Request) {
 	if r.FormValue("chunked") == "" {
 		w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
 	}
+	for n > 0 {
+		size := min(n, piece)
+		if _, err := w.Write(zeros[:size]); err != nil {
+			return
+		}
+		n -= size
+	}
+}
+
+func keep(w http.ResponseWriter, r *http.Request) {
+	n, err := strconv.Atoi(r.FormValue("n"))
+	if err != nil || n < 0 || n > 1<<20 {
+		http.Error(w, "n must be a number of bytes, at most 1 MiB", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "max-age=3600")
+	w.Header().Set("ETag", `"v"`)
+	w.Header().Set("Content-Length", strconv.Itoa(n))
 	for n > 0 {
 		size := min(n, piece)
 		if _, err := w.Write(zeros[:size]); err != nil {

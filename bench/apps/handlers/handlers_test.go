@@ -29,6 +29,8 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/file", "", 200, 8, "contents"},
 		{"GET", "/big?n=40000", "", 200, 40000, strings.Repeat("\x00", 40000)},
 		{"GET", "/big?n=40000&chunked=1", "", 200, -1, strings.Repeat("\x00", 40000)},
+		{"GET", "/keep?n=40000", "", 200, 40000, strings.Repeat("\x00", 40000)},
+		{"GET", "/keep?n=-1", "", 400, 43, "n must be a number of bytes, at most 1 MiB\n"},
 		{"GET", "/big?n=-1", "", 400, 28, "n must be a number of bytes\n"},
 		{"POST", "/upload", strings.Repeat("x", 100_000), 200, 7, "100000\n"},
 		{"GET", "/slow?ms=1", "", 200, 5, "done\n"},

@@ -47,6 +47,9 @@ func h2load(ctx context.Context, c Closed, scheme string, args ...string) (Figur
 		return Figures{}, err
 	}
 	args = append(args, "-t1", "-c"+strconv.Itoa(c.Connections), "--log-file="+log, "-i", list)
+	for _, f := range c.Fields {
+		args = append(args, "-H", f)
+	}
 	cmd := exec.CommandContext(ctx, "h2load", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()

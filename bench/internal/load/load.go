@@ -23,6 +23,7 @@ import (
 type Closed struct {
 	Host        string   // host:port
 	Paths       []string // asked for in turn; usually one
+	Fields      []string // further header fields, "Name: value"
 	Connections int
 	Duration    time.Duration
 	Dir         string // for scripts and logs of the generator

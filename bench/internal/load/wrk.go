@@ -25,6 +25,9 @@ func Wrk(ctx context.Context, c Closed) (Figures, error) {
 		}
 		args = append(args, "-s", script)
 	}
+	for _, f := range c.Fields {
+		args = append(args, "-H", f)
+	}
 	// wrk knows whole seconds only; SIGINT ends it early with the same report.
 	ctx, cancel := context.WithTimeout(ctx, c.Duration)
 	defer cancel()

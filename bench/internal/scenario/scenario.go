@@ -53,6 +53,7 @@ var All = []Scenario{
 	{"stream", "What do large bodies cost, both ways, and how much memory do they take?", 10, planStream},
 	{"prefixes", "What does a request cost when a program has registered very many prefixes?", 6, planPrefixes},
 	{"node", "What does a request cost a server in JavaScript, alone and behind the daemon?", 14, planNode},
+	{"cache", "What does an answer from the cache cost: a small one, a long one, one that says that nothing has changed?", 14, planCache},
 	{"websocket", "What does a message over a WebSocket cost that a program echoes, and how much memory does one take that waits?", 12, planWebSocket},
 	{"stall", "Do clients that ask for much and do not read hurt small requests to the same program?", 10, planStall},
 	{"http2", "What does HTTP/2 over TLS cost: small answers, large ones, and connections that wait?", 20, planHTTP2},
@@ -338,10 +339,15 @@ func (b *Bench) readMeters(in *stack.Instance) (meters, error) {
 
 // closedLoop measures requests to paths.
 func (b *Bench) closedLoop(ctx context.Context, in *stack.Instance, connections int, paths ...string) (report.Sample, error) {
+	return b.closedLoopWith(ctx, in, connections, nil, paths...)
+}
+
+// closedLoopWith is closedLoop with header fields.
+func (b *Bench) closedLoopWith(ctx context.Context, in *stack.Instance, connections int, fields []string, paths ...string) (report.Sample, error) {
 	var f load.Figures
 	s, err := b.metered(in, func() (float64, error) {
 		var err error
-		f, err = b.Load(ctx, load.Closed{Host: in.Host, Paths: paths, Connections: connections, Duration: b.Duration, Dir: b.Yard.Dir, TLS: in.TLS != nil})
+		f, err = b.Load(ctx, load.Closed{Host: in.Host, Paths: paths, Fields: fields, Connections: connections, Duration: b.Duration, Dir: b.Yard.Dir, TLS: in.TLS != nil})
 		return float64(f.Requests), err
 	})
 	if err != nil {

@@ -44,6 +44,9 @@ func planSmall(ctx context.Context, b *Bench) (*plan, error) {
 		cases: []planCase{{name: connections(one)}, {name: connections(many)}, {name: connections(more)}},
 	}
 	for _, s := range b.Stacks {
+		if s.Name == stack.VarnishApp { // which is for its cache
+			continue
+		}
 		in, err := p.start(ctx, b, s, stack.Options{})
 		if err == nil {
 			b.warmUp(ctx, in, many)

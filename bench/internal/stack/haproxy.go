@@ -17,12 +17,21 @@ func startHAProxy(st *starting) error {
 	if st.opt.TLS {
 		bind += " ssl crt " + st.yard.both
 	}
+	cache := ""
+	if st.opt.Cache {
+		cache = `cache bench
+  total-max-size 256
+  max-object-size 1000000
+  max-age 3600
+`
+		action = "http-request cache-use bench\n  http-response cache-store bench\n  " + action
+	}
 	config, err := st.write("haproxy.cfg", fmt.Sprintf(`global
   nbthread 1
   maxconn 16384
   tune.ssl.default-dh-param 2048
   no strict-limits
-defaults
+%sdefaults
   mode http
   timeout connect 10s
   timeout client 1h
@@ -31,7 +40,7 @@ defaults
 listen bench
   bind %s backlog 4096
   %s
-`, bind, action))
+`, cache, bind, action))
 	if err != nil {
 		return err
 	}

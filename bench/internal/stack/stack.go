@@ -52,6 +52,9 @@ const (
 	Caddy       = "Caddy"
 	CaddyApp    = "Caddy + net/http"
 	NetHTTP     = "net/http"
+
+	// Beside the others, a front that is for its cache.
+	VarnishApp = "Varnish + net/http"
 )
 
 // All are the stacks in the order of tables.
@@ -68,6 +71,7 @@ var All = []Stack{
 	{HAProxy, []Tool{haproxy}, startHAProxy},
 	{H2O, []Tool{h2o}, startH2O},
 	{Caddy, []Tool{caddy}, startCaddy},
+	{VarnishApp, []Tool{varnish}, behind(startVarnish)},
 }
 
 // Against is httpsys as it was at another commit, built from that commit, to be
@@ -100,6 +104,7 @@ type Options struct {
 	MorePrefixes int    // for httpsys: how many to register besides the one that is used
 	TLS          bool   // with a certificate (ECDSA P-256) of the yard
 	HTTP2        bool   // over TLS
+	Cache        bool   // what the application lets a cache keep, the front keeps; httpsys always does
 	Relay        bool   // for httpsys: upgraded connections go through the daemon
 }
 
@@ -247,6 +252,7 @@ var (
 	nginx   = Tool{"nginx", "nginx-light", []string{"nginx", "-v"}}
 	haproxy = Tool{"haproxy", "haproxy", []string{"haproxy", "-v"}}
 	h2o     = Tool{"h2o", "h2o", []string{"h2o", "-v"}}
+	varnish = Tool{"varnishd", "varnish", []string{"varnishd", "-V"}}
 	caddy   = Tool{"caddy", "caddy", []string{"caddy", "version"}}
 )
 
