@@ -17,7 +17,7 @@ FORCE:
 
 # The main job, on embedded defaults: one daemon, programs in Go and Node.js, one port.
 demo: bin/httpsys
-	@for p in foo bar pull demo; do $(GO) build -o bin/$$p ./examples/$$p || exit 1; done
+	@for p in foo bar pull chat room demo; do $(GO) build -o bin/$$p ./examples/$$p || exit 1; done
 	@exec ./bin/demo ./bin .
 
 # The npm packages, in bin/npm: httpsys, and the daemon for this platform.

@@ -77,7 +77,7 @@ func run(ctx context.Context, bin, tree string) error {
 	base, secure := "http://localhost:"+port+"/", "https://localhost:"+securePort+"/"
 	var urls []string
 	for _, program := range []struct{ name, url string }{
-		{"foo", base + "foo/"}, {"bar", base + "bar/"}, {"pull", base + "pull/"}, {"foo", secure + "foo/"},
+		{"foo", base + "foo/"}, {"bar", base + "bar/"}, {"pull", base + "pull/"}, {"room", base + "room/"}, {"chat", base + "chat/"}, {"foo", secure + "foo/"},
 	} {
 		name, url := program.name, program.url
 		c := programs.command(filepath.Join(bin, name), url)
@@ -90,7 +90,7 @@ func run(ctx context.Context, bin, tree string) error {
 		}
 		urls = append(urls, url)
 	}
-	programsText := "Three programs in Go"
+	programsText := "Five programs in Go"
 	if express, err := expressProgram(ctx, &programs, tree); err != nil {
 		fmt.Printf("The program in Node.js is left out: %v\n", err)
 	} else {
@@ -185,7 +185,11 @@ func ask(ctx context.Context, client *http.Client, url string) error {
 			body, _ := io.ReadAll(resp.Body)
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
-				fmt.Printf("GET %s\n    %s\n", url, strings.TrimSpace(string(body)))
+				text := strings.TrimSpace(string(body))
+				if strings.HasPrefix(text, "<") {
+					text = "a page with a live chat: open it in two windows"
+				}
+				fmt.Printf("GET %s\n    %s\n", url, text)
 				return nil
 			}
 			err = fmt.Errorf("%s answers %s", url, resp.Status)
