@@ -109,14 +109,6 @@ Content-Length: 2
 
 ok
 `,
-			but: []exception{{on: onListen, why: "The daemon has a clock.",
-				gets: `
-HTTP/1.1 200 Fine
-Connection: close
-Content-Length: 2
-
-ok
-`}},
 		}, {
 			name: "an upgrade by hand, and an echo",
 			handle: taken(func(r *run, c net.Conn, rw *bufio.ReadWriter) {
@@ -182,13 +174,6 @@ HTTP/1.1 200 OK
 ONE
 [EOF]
 `,
-			but: []exception{{on: onListen, why: "The daemon has a clock.",
-				gets: `
-HTTP/1.1 200 OK
-<nil>
-ONE
-[EOF]
-`}},
 		}, {
 			name: "what the client sent ahead is in the buffer or comes",
 			handle: taken(func(r *run, c net.Conn, rw *bufio.ReadWriter) {
