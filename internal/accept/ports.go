@@ -254,6 +254,23 @@ func (ps *Ports) retire(g *group, port uint16) {
 	ps.closing[port] = append(ps.closing[port], g)
 }
 
+// Settle returns when the sockets that Close gave up on a port are closed: from
+// then on connections to it are refused, unless others hold it. It must not be
+// called on a loop.
+func (ps *Ports) Settle(port uint16) {
+	ps.mu.Lock()
+	open := ps.stillOpen(port)
+	ps.mu.Unlock()
+	if !open {
+		return
+	}
+	for range 2 { // a turn closes them, the next one counts them: see listener.close
+		for _, u := range ps.units {
+			u.Loop.Call(func() {})
+		}
+	}
+}
+
 // stillOpen says whether there are sockets on a port that we have given up.
 func (ps *Ports) stillOpen(port uint16) bool {
 	left := slices.DeleteFunc(ps.closing[port], func(g *group) bool { return g.open.Load() == 0 })

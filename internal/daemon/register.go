@@ -200,20 +200,32 @@ func asError(err error) *channel.Error {
 	return &channel.Error{Code: channel.Internal, Message: err.Error()}
 }
 
-// unregister answers the call of that name. Only who registered may do it.
+// unregister answers the call of that name. Only who registered may do it. When
+// it returns, the last prefix of a port has taken the port with it: who closes
+// a server finds that connections are refused.
 func (s *session) unregister(p channel.UnregisterParams) (*struct{}, *channel.Error) {
+	port, cerr := s.unregisterOne(p)
+	if cerr != nil {
+		return nil, cerr
+	}
+	s.d.ports.Settle(port)
+	return &struct{}{}, nil
+}
+
+func (s *session) unregisterOne(p channel.UnregisterParams) (port uint16, _ *channel.Error) {
 	d := s.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if s.regs[p.ID] == 0 {
-		return nil, &channel.Error{Code: channel.NotFound, Message: fmt.Sprintf("this session has no registration %d", p.ID)}
+		return 0, &channel.Error{Code: channel.NotFound, Message: fmt.Sprintf("this session has no registration %d", p.ID)}
 	}
+	port = d.regs[p.ID].Prefix.Port
 	if s.regs[p.ID]--; s.regs[p.ID] == 0 {
 		delete(s.regs, p.ID)
 		s.withdraw(p.ID)
 	}
 	d.unbind(p.ID)
-	return &struct{}{}, nil
+	return port, nil
 }
 
 // unbind takes one user from a registration, and removes it with the last.

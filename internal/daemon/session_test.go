@@ -544,3 +544,21 @@ func TestUserLimits(t *testing.T) {
 		}
 	})
 }
+
+// Who has given up the last prefix of a port finds that it refuses connections:
+// the answer to unregister comes after the sockets of all loops are closed.
+func TestUnregisteredPortRefuses(t *testing.T) {
+	d := testkit.Start(t, testkit.Options{Loops: 4})
+	app := d.App(testkit.AppOptions{})
+	for range 100 {
+		reg := app.Register("http://127.0.0.1:0/")
+		app.Unregister(reg)
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", reg.Port))
+		if err == nil && c.LocalAddr().String() != c.RemoteAddr().String() { // a socket may find itself
+			t.Fatalf("port %d still accepts", reg.Port)
+		}
+		if err == nil {
+			c.Close()
+		}
+	}
+}
