@@ -182,7 +182,9 @@ func (r *run) watch(h http.Handler) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
+		r.mu.Lock() // rest is another goroutine, and a socket no order between them
 		r.running.Add(1)
+		r.mu.Unlock()
 		defer r.running.Done()
 		h.ServeHTTP(w, req)
 	})
@@ -196,6 +198,8 @@ func (r *run) rest() {
 	r.Helper()
 	done := make(chan struct{})
 	go func() {
+		r.mu.Lock()
+		r.mu.Unlock()
 		r.running.Wait()
 		close(done)
 	}()

@@ -6,18 +6,23 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const crypto = require('node:crypto');
+const fs = require('node:fs');
+const path = require('node:path');
 const { withDaemon, same, both } = require('./support/same');
 const { run, start } = require('./support/program');
 const { Client } = require('./support/client');
 
 process.env.NEXT_TELEMETRY_DISABLED = '1';
 const NEXT = 'node_modules/next/dist/bin/next';
+const IMAGES = path.join(__dirname, '../programs/next-app/.next/cache/images');
 
 withDaemon();
 test.before(() => run([NEXT, 'build', 'programs/next-app'], { ours: false, tls: false, env: { NODE_ENV: 'production' } }), { timeout: 240000 });
 
 async function talk(c) {
   const seen = {};
+  // Next answers before it has stored a picture: a program that was killed leaves half of it.
+  fs.rmSync(IMAGES, { recursive: true, force: true });
   seen.page = await c.get('/?q=1');
   assert.match(seen.page.body, /Next on (<!-- -->)?localhost/);
   seen.static = await c.get('/static');
@@ -58,7 +63,6 @@ async function talk(c) {
   seen.picture = await c.get('/picture.png');
   const image = await c.get('/_next/image?url=%2Fpicture.png&w=64&q=75', { Accept: 'image/webp' });
   assert.deepStrictEqual([image.status, image.headers['content-type'], image.body.slice(8, 12)], [200, 'image/webp', 'WEBP']);
-  delete image.headers['x-nextjs-cache']; // the first of both makes it
   seen.image = image;
   seen.wrong = await c.get('/_next/image?url=%2Fpicture.png&w=65&q=75');
   assert.strictEqual(seen.wrong.status, 400);
