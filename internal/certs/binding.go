@@ -48,7 +48,7 @@ func (b *Binding) ticketID() string {
 func (b *Binding) Config() *tls.Config { return b.config }
 
 // Established implements tlsio.Binding.
-func (b *Binding) Established(state *tls.ConnectionState, wait func(func())) *clientcert.Result {
+func (b *Binding) Established(state *tls.ConnectionState, wait func(func()) bool) *clientcert.Result {
 	if !b.ask {
 		return nil
 	}
@@ -63,7 +63,7 @@ func (b *Binding) Covers(host string, local netip.AddrPort) bool {
 	if b.manager == nil {
 		return false
 	}
-	other := b.manager.find(strings.TrimSuffix(host, "."), local)
+	other := b.manager.find(strings.TrimSuffix(host, "."), local, atOnce)
 	return other == b || b.registration == 0 && other.registration == 0 && other.key == b.key
 }
 

@@ -99,16 +99,29 @@ func (m *Manager) Choose(hello *tls.ClientHelloInfo) *Binding {
 	if local == nil {
 		return t.none
 	}
-	return m.find(hello.ServerName, local.AddrPort())
+	return m.find(hello.ServerName, local.AddrPort(), waiting(hello))
 }
 
+// waiting returns what runs functions that wait for a disk or a network: the
+// handshake may be one of many on its thread. It returns false if it has not
+// waited, because the handshake has ended.
+func waiting(hello *tls.ClientHelloInfo) func(func()) bool {
+	if c, ok := hello.Conn.(interface{ Wait(func()) bool }); ok {
+		return c.Wait
+	}
+	return atOnce
+}
+
+// atOnce is for those who have nothing else to do.
+func atOnce(f func()) bool { f(); return true }
+
 // find returns what a client gets that asks for name ("" if it asks for none) on
-// local.
-func (m *Manager) find(name string, local netip.AddrPort) *Binding {
+// local. wait is as waiting returns it.
+func (m *Manager) find(name string, local netip.AddrPort, wait func(func()) bool) *Binding {
 	t := m.table.Load()
 	local = netip.AddrPortFrom(local.Addr().Unmap().WithZone(""), local.Port())
 	name = strings.ToLower(name)
-	if b := t.find(name, local); b != nil {
+	if b := t.find(name, local, wait); b != nil {
 		return b
 	}
 	if b := m.offers.find(name, local); b != nil {

@@ -61,22 +61,22 @@ func openStore(m *Manager, c *config.SSLCert, template *Binding) (*store, error)
 }
 
 // find returns the binding for a name, nil if there is no file for it.
-func (s *store) find(name string) *Binding {
+func (s *store) find(name string, wait func(func()) bool) *Binding {
 	// What is not a host name could be a path.
 	if canonical, err := config.CanonicalName(name); err != nil || canonical != name {
 		return nil
 	}
-	if b := s.get(name); b != nil {
+	if b := s.get(name, wait); b != nil {
 		return b
 	}
 	if _, parent, ok := strings.Cut(name, "."); ok {
-		return s.get("_." + parent)
+		return s.get("_."+parent, wait)
 	}
 	return nil
 }
 
 // get returns the binding from the files of base.
-func (s *store) get(base string) *Binding {
+func (s *store) get(base string, wait func(func()) bool) *Binding {
 	now := s.m.opt.Now()
 	s.mu.Lock()
 	k := s.known[base]
@@ -84,6 +84,15 @@ func (s *store) get(base string) *Binding {
 	if k != nil && now.Sub(k.checked) < storeCheck {
 		return k.binding()
 	}
+	found := make(chan *Binding, 1)
+	if !wait(func() { found <- s.look(base, k, now) }) {
+		return nil
+	}
+	return <-found
+}
+
+// look reads the files of base, of which k was known.
+func (s *store) look(base string, k *stored, now time.Time) *Binding {
 	files := s.files(base)
 	if len(files) == 0 {
 		s.forget(base)

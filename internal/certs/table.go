@@ -20,7 +20,7 @@ type table struct {
 // on local; nil if nothing is bound. The order is that of HTTP.SYS: the name, the name with a wildcard
 // for its first label, the address, all addresses of its family, the central
 // store. An exact address does not come before a name.
-func (t *table) find(name string, local netip.AddrPort) *Binding {
+func (t *table) find(name string, local netip.AddrPort, wait func(func()) bool) *Binding {
 	if name != "" {
 		port := ":" + strconv.Itoa(int(local.Port()))
 		if b := t.names[name+port]; b != nil {
@@ -43,7 +43,7 @@ func (t *table) find(name string, local netip.AddrPort) *Binding {
 		return b
 	}
 	if s := t.stores[local.Port()]; s != nil && name != "" {
-		if b := s.find(name); b != nil {
+		if b := s.find(name, wait); b != nil {
 			return b
 		}
 	}
@@ -66,7 +66,7 @@ func (t *table) usable(at Place) bool {
 		}
 	}
 	for _, a := range locals {
-		if b := t.find(at.Name, netip.AddrPortFrom(a, at.Port)); b != nil && b != t.none {
+		if b := t.find(at.Name, netip.AddrPortFrom(a, at.Port), atOnce); b != nil && b != t.none {
 			return true
 		}
 	}

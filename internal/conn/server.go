@@ -30,6 +30,9 @@ type Server struct {
 	Stage *exchange.Stage
 	TLS   *tlsio.Server // for https ports
 
+	// Handshakes are those of https ports.
+	Handshakes *tlsio.Pool
+
 	limits   limits
 	buf      []byte           // what is being read
 	scratch  []byte           // what is being written

@@ -15,7 +15,7 @@ import (
 // secure is the protocol of a connection until its handshake is over.
 type secure struct {
 	*Conn
-	running bool // the handshake has the socket; the loop only passes events on
+	running bool // the handshake reads the socket; events are passed on to it
 }
 
 // startTLS makes a new connection wait for a handshake, from its first byte
@@ -59,12 +59,8 @@ func (c *secure) process(b []byte) []byte {
 	if c.text == "" {
 		c.addresses()
 	}
-	conn := c.Conn
 	c.tls = c.s.TLS.NewConn(c.fd, c.remote, netip.AddrPortFrom(c.local, c.endpoint.Port), b)
-	c.s.TLS.Pool.Handshake(c.tls, func(err error) {
-		// Without a loop nobody is left to whom it matters.
-		conn.s.Loop.Do(func() { conn.handshakeDone(err) })
-	})
+	c.s.Handshakes.Handshake(c.tls, c.handshakeDone)
 	return nil
 }
 
@@ -73,7 +69,7 @@ func (c *Conn) handshakeDone(err error) {
 	h := c.proto.(*secure)
 	h.running = false
 	if c.closed {
-		sys.Close(c.fd) // close left it to us, as the handshake was using it
+		c.s.Loop.Close(c.fd) // close left it to us, as the handshake was using it
 		return
 	}
 	if err != nil {

@@ -64,6 +64,7 @@ type Daemon struct {
 	certs   *certs.Manager
 	acme    *acme.Client
 	tls     *tlsio.Server
+	spare   tlsio.Spare
 	socket  net.Listener
 	stop    context.CancelFunc // of what runs in the background
 
@@ -194,9 +195,10 @@ func (d *Daemon) start() (err error) {
 		}
 	}()
 	d.startTLS()
-	// A loop that waits in epoll leaves its processor to others, but only when
-	// the scheduler notices; control and handshakes must not wait for that.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), d.opt.Loops+1))
+	// A loop that wakes up must never wait for another goroutine to leave Go's
+	// scheduler: so there is room in it for all loops and for as many handshakes
+	// as they can have let in while they slept.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*d.opt.Loops))
 	for i := range d.opt.Loops {
 		u, err := d.newUnit(i)
 		if err != nil {
@@ -234,6 +236,10 @@ func (d *Daemon) newUnit(i int) (*unit, error) {
 	d.useCache(u)
 	u.conns = conn.NewServer(l, u.stage, d.opt.Loops)
 	u.conns.TLS = d.tls
+	u.conns.Handshakes = tlsio.NewPool(l, &d.spare, d.opt.TLS)
+	if d.opt.Loops > 1 { // else none can work while another sleeps
+		l.Asleep = &d.spare.Asleep
+	}
 	u.conns.Challenge = d.acme.HTTPChallenge
 	refusals := refusals{d: d}
 	u.conns.OnRefuse = func(c *conn.Conn, status int, reason string) { refusals.refused(c, l.Now(), status, reason) }

@@ -37,7 +37,7 @@ func (d *Daemon) startTLS() {
 		Authority: localca.Open(filepath.Join(d.opt.Data, authorityFolder), time.Now),
 		Log:       d.log,
 	})
-	d.tls = tlsio.NewServer(tlsio.NewPool(d.opt.TLS), func(hello *tls.ClientHelloInfo) tlsio.Binding {
+	d.tls = tlsio.NewServer(func(hello *tls.ClientHelloInfo) tlsio.Binding {
 		b := d.certs.Choose(hello)
 		if local, err := netip.ParseAddrPort(hello.Conn.LocalAddr().String()); err == nil && b != nil {
 			if port, ok := d.table.Port(local.Port()); ok && port.Scheme.Raw() {

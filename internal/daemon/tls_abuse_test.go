@@ -317,8 +317,14 @@ func TestLargeClientCertificates(t *testing.T) {
 // While one client begins many handshakes and does not end them, connections
 // that exist are served, and other clients get through.
 func TestHandshakeFlood(t *testing.T) {
+	for _, loops := range []int{1, 2} {
+		t.Run(fmt.Sprintf("%d loops", loops), func(t *testing.T) { handshakeFlood(t, loops) })
+	}
+}
+
+func handshakeFlood(t *testing.T, loops int) {
 	const flood = 300
-	s := newSite(t, testkit.Options{Loops: 2, TLS: tlsio.Limits{Compute: 1, Open: 16, Waiting: 32}}, config.SSLCert{})
+	s := newSite(t, testkit.Options{Loops: loops, TLS: tlsio.Limits{Beside: 1, Open: 8, Waiting: 16}}, config.SSLCert{})
 	established, err := s.dial(s.config())
 	if err != nil {
 		t.Fatal(err)

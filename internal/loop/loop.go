@@ -6,7 +6,8 @@
 // there is locked. Others talk to it through Do, which posts a function to
 // the mailbox. A turn is: events, mail, timers, then the functions that asked
 // to run at its end (AtTurnEnd); that is where batches are written, one
-// system call for all that a turn produced. Descriptors closed during a turn
+// system call for all that a turn produced. Last come those that can wait
+// (Later). Descriptors closed during a turn
 // are really closed after it, so a number cannot be reused while events for
 // its predecessor are still in the batch.
 //
@@ -39,6 +40,10 @@ const maxEvents = 256
 type Loop struct {
 	Index int
 
+	// Asleep, if there is one, is told when the loop goes to sleep (1 more) and
+	// when it wakes up (1 less): the loops of a daemon share it.
+	Asleep *atomic.Int32
+
 	epoll    sys.Epoll
 	handlers []Handler // by descriptor
 	events   [maxEvents]sys.Event
@@ -47,6 +52,8 @@ type Loop struct {
 	timers   wheel
 	turners  []Turner
 	again    []Turner // for the next turn, which then does not sleep
+	later    []Turner // when the turners of this turn are through
+	laterNow []Turner // those of them that run now
 	closing  []int    // descriptors to close after the turn
 
 	wake    int // eventfd
@@ -158,6 +165,11 @@ func (l *Loop) AtTurnEnd(t Turner) { l.turners = append(l.turners, t) }
 // sleeping: for work that was cut short to be fair to others.
 func (l *Loop) Again(t Turner) { l.again = append(l.again, t) }
 
+// Later runs t once, when all that this turn has to send is sent: for work that
+// is long and in no hurry. The turn after it comes without sleeping. Unlike
+// with Again, a Turner that calls Later again lets a whole turn pass in between.
+func (l *Loop) Later(t Turner) { l.later = append(l.later, t) }
+
 // Do posts f to run on the loop's goroutine. It reports false when the loop
 // has ended and f will never run.
 func (l *Loop) Do(f func()) bool {
@@ -223,9 +235,11 @@ func (l *Loop) Run() {
 func (l *Loop) turn() bool {
 	n, _ := l.epoll.Poll(l.events[:])
 	l.turners, l.again = l.again, l.turners
-	if n == 0 && len(l.turners) == 0 {
+	if n == 0 && len(l.turners) == 0 && len(l.later) == 0 {
 		// Nothing is ready: block until there is, or the next timer is due.
+		l.asleep(1)
 		n, _ = l.epoll.Wait(l.events[:], l.timers.wait(l.elapsed()))
+		l.asleep(-1)
 	}
 	l.tick()
 	for i := range n {
@@ -238,13 +252,32 @@ func (l *Loop) turn() bool {
 		l.readMail()
 	}
 	l.timers.expire(l.now)
+	l.runTurners()
+	if len(l.later) > 0 {
+		l.later, l.laterNow = l.laterNow, l.later
+		for _, t := range l.laterNow {
+			t.TurnEnd()
+		}
+		clear(l.laterNow)
+		l.laterNow = l.laterNow[:0]
+		l.runTurners() // what it has made is sent, too
+	}
+	l.closeAll()
+	return !l.stopping.Load()
+}
+
+func (l *Loop) runTurners() {
 	for i := 0; i < len(l.turners); i++ { // a turner may add others
 		l.turners[i].TurnEnd()
 	}
 	clear(l.turners)
 	l.turners = l.turners[:0]
-	l.closeAll()
-	return !l.stopping.Load()
+}
+
+func (l *Loop) asleep(n int32) {
+	if l.Asleep != nil {
+		l.Asleep.Add(n)
+	}
 }
 
 func (l *Loop) readMail() {

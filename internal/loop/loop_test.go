@@ -2,7 +2,10 @@ package loop
 
 import (
 	"math/rand/v2"
+	"runtime"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -232,5 +235,72 @@ func TestDate(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { l.now += 1000; l.Date() }); n != 0 {
 		t.Errorf("%v allocations for a date", n)
+	}
+}
+
+// noter writes down that it ran, and what comes of it.
+type noter struct {
+	name string
+	note func(string)
+	then func()
+}
+
+func (n *noter) TurnEnd() {
+	n.note(n.name)
+	if n.then != nil {
+		n.then()
+	}
+}
+
+// What is put off with Later comes after all that ends a turn, one round of it
+// a turn, and what it makes ready is sent in the same turn. The loop does not
+// sleep before it.
+func TestLater(t *testing.T) {
+	l, err := New(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	note := func(s string) { order = append(order, s) }
+	send := &noter{name: "send", note: note}
+	again := &noter{name: "long again", note: note, then: l.Stop}
+	long := &noter{name: "long", note: note, then: func() { l.AtTurnEnd(send); l.Later(again) }}
+	l.Do(func() {
+		l.Later(long)
+		l.AtTurnEnd(&noter{name: "first", note: note, then: func() {
+			l.AtTurnEnd(&noter{name: "second", note: note})
+			l.Again(&noter{name: "next turn", note: note})
+		}})
+	})
+	l.Run()
+	if got, want := strings.Join(order, ", "), "first, second, long, send, next turn, long again"; got != want {
+		t.Errorf("ran %s, want %s", got, want)
+	}
+}
+
+// A loop says when it sleeps.
+func TestAsleep(t *testing.T) {
+	l, err := New(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asleep atomic.Int32
+	l.Asleep = &asleep
+	var ended sync.WaitGroup
+	ended.Go(l.Run)
+	for end := time.Now().Add(10 * time.Second); asleep.Load() != 1; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("it never sleeps")
+		}
+	}
+	l.Call(func() {
+		if n := asleep.Load(); n != 0 {
+			t.Errorf("%d loops sleep while it runs", n)
+		}
+	})
+	l.Stop()
+	ended.Wait()
+	if n := asleep.Load(); n != 0 {
+		t.Errorf("at the end %d loops sleep", n)
 	}
 }

@@ -32,7 +32,7 @@ func BenchmarkSmall(b *testing.B) {
 		fd, raw := sockets(b)
 		wire := &recorder{Conn: raw}
 		client := tls.Client(wire, clientConfig())
-		x := begin(b, newServer(Limits{}, serverConfig()), fd, someAddr, nil)
+		x := begin(b, newServer(b, Limits{}, serverConfig()), fd, someAddr, nil)
 		go client.Handshake()
 		if err := x.outcome(); err != nil {
 			b.Fatal(err)
@@ -63,7 +63,7 @@ func BenchmarkSmall(b *testing.B) {
 func BenchmarkSeal(b *testing.B) {
 	for _, size := range []int{250, 16 << 10} {
 		b.Run(map[bool]string{true: "250B", false: "16KiB"}[size == 250], func(b *testing.B) {
-			s := newServer(Limits{}, serverConfig())
+			s := newServer(b, Limits{}, serverConfig())
 			x, client := established(b, s, clientConfig())
 			go io.Copy(io.Discard, client)
 			plain, out := pattern(size), make([]byte, 0, 20<<10)
@@ -77,7 +77,7 @@ func BenchmarkSeal(b *testing.B) {
 
 // Uploads, in bytes: how many records a Read takes matters.
 func BenchmarkUpload(b *testing.B) {
-	s := newServer(Limits{}, serverConfig())
+	s := newServer(b, Limits{}, serverConfig())
 	x, client := established(b, s, clientConfig())
 	const piece = 256 << 10
 	plain, buf := pattern(piece), make([]byte, 64<<10)
@@ -104,7 +104,7 @@ func BenchmarkUpload(b *testing.B) {
 
 // A whole handshake, both sides; the client's part is about as much as ours.
 func BenchmarkHandshake(b *testing.B) {
-	s := newServer(Limits{}, serverConfig())
+	s := newServer(b, Limits{}, serverConfig())
 	for b.Loop() {
 		established(b, s, clientConfig())
 	}

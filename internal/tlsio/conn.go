@@ -16,11 +16,12 @@ import (
 type Binding interface {
 	// Config is the configuration to go on with.
 	Config() *tls.Config
-	// Established is called on the handshake's goroutine when the handshake
-	// has succeeded, and judges the client's certificate; nil if none was asked
-	// for. What waits (for a network) belongs into wait, so that other handshakes
-	// can compute meanwhile.
-	Established(state *tls.ConnectionState, wait func(func())) *clientcert.Result
+	// Established is called when the handshake has succeeded, perhaps on the loop,
+	// and judges the client's certificate; nil if none was asked for. What waits
+	// (for a network) belongs into wait, so that others get on meanwhile. wait
+	// returns false if the connection has ended before that; then it may go on
+	// still, so what it does is not to be looked at.
+	Established(state *tls.ConnectionState, wait func(func()) bool) *clientcert.Result
 	// Covers says whether a client that asks for host on local gets this binding.
 	Covers(host string, local netip.AddrPort) bool
 	// Registration is the one whose program has brought the binding; 0 if it is
@@ -29,17 +30,15 @@ type Binding interface {
 }
 
 // Server is what all TLS connections of a daemon share.
-type Server struct {
-	Pool *Pool
-	base *tls.Config
-}
+type Server struct{ base *tls.Config }
 
-// NewServer makes a Server. choose is called on the goroutines of handshakes;
-// it always returns a Binding: that of a name that nobody has bound has a
-// configuration without certificates, which makes crypto/tls answer with the
-// alert unrecognized_name (RFC 6066 3).
-func NewServer(pool *Pool, choose func(*tls.ClientHelloInfo) Binding) *Server {
-	return &Server{Pool: pool, base: &tls.Config{
+// NewServer makes a Server. choose is called in handshakes, perhaps on the
+// loop: what waits for a disk or a network belongs into the method Wait of the
+// hello's Conn. It always returns a Binding: that of a name that nobody has
+// bound has a configuration without certificates, which makes crypto/tls answer
+// with the alert unrecognized_name (RFC 6066 3).
+func NewServer(choose func(*tls.ClientHelloInfo) Binding) *Server {
+	return &Server{base: &tls.Config{
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			b := choose(hello)
 			if t, ok := hello.Conn.(*transport); ok {

@@ -25,7 +25,7 @@ func each(t *testing.T, f func(t *testing.T, x *side, client *tls.Conn)) {
 		t.Run(v.name, func(t *testing.T) {
 			config := clientConfig()
 			config.MinVersion, config.MaxVersion = v.version, v.version
-			x, client := established(t, newServer(Limits{}, serverConfig()), config)
+			x, client := established(t, newServer(t, Limits{}, serverConfig()), config)
 			f(t, x, client)
 		})
 	}
@@ -36,7 +36,7 @@ func TestAgreement(t *testing.T) {
 		config := clientConfig()
 		config.MaxVersion = v.version
 		config.NextProtos = []string{"http/1.1"}
-		x, _ := established(t, newServer(Limits{}, serverConfig()), config)
+		x, _ := established(t, newServer(t, Limits{}, serverConfig()), config)
 		got := x.State()
 		if got.Version != v.version || got.NegotiatedProtocol != "http/1.1" || got.ServerName != "test.example" || got.DidResume {
 			t.Errorf("%s: agreed on %x, %q, %q", v.name, got.Version, got.NegotiatedProtocol, got.ServerName)
@@ -86,7 +86,7 @@ func TestRecordsInPieces(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			fd, raw := sockets(t)
 			wire := &recorder{Conn: raw}
-			s := newServer(Limits{}, serverConfig())
+			s := newServer(t, Limits{}, serverConfig())
 			x := begin(t, s, fd, someAddr, nil)
 			config := clientConfig()
 			config.MaxVersion = v.version
@@ -213,7 +213,7 @@ func TestTruncation(t *testing.T) {
 		{"inside a record", func(raw net.Conn) { raw.Write([]byte{23, 3, 3, 0, 100, 1, 2, 3}); raw.Close() }},
 	} {
 		t.Run(cut.name, func(t *testing.T) {
-			x, raw := serve(t, newServer(Limits{}, serverConfig()))
+			x, raw := serve(t, newServer(t, Limits{}, serverConfig()))
 			client := tls.Client(raw, clientConfig())
 			go client.Handshake()
 			if err := x.outcome(); err != nil {
@@ -264,7 +264,7 @@ func TestBadRecords(t *testing.T) {
 // A session is resumed with a ticket.
 func TestResumption(t *testing.T) {
 	for _, v := range versions {
-		s := newServer(Limits{}, serverConfig())
+		s := newServer(t, Limits{}, serverConfig())
 		config := clientConfig()
 		config.MaxVersion = v.version
 		config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
@@ -294,7 +294,7 @@ func TestFirstBytes(t *testing.T) {
 		}
 		first = append(first, b[:max(n, 0)]...)
 	}
-	x := begin(t, newServer(Limits{}, serverConfig()), fd, someAddr, first)
+	x := begin(t, newServer(t, Limits{}, serverConfig()), fd, someAddr, first)
 	clear(first) // it was copied
 	if err := x.outcome(); err != nil {
 		t.Fatal(err)
@@ -334,7 +334,7 @@ func TestIdleMemory(t *testing.T) {
 	}
 	const bound = 4 << 10 // measured: 3.2 KiB
 	const n = 100
-	s := newServer(Limits{}, serverConfig())
+	s := newServer(t, Limits{}, serverConfig())
 	sides := make([]*side, n)
 	b := make([]byte, 64<<10)
 	for i := range sides {

@@ -69,7 +69,7 @@ func crafted(t *testing.T) (*side, *writer) {
 	config := clientConfig()
 	var keys bytes.Buffer
 	config.KeyLogWriter = &keys
-	x, client := established(t, newServer(Limits{}, serverConfig()), config)
+	x, client := established(t, newServer(t, Limits{}, serverConfig()), config)
 	if suite := x.State().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
 		t.Fatalf("agreed on %s", tls.CipherSuiteName(suite))
 	}
@@ -195,7 +195,7 @@ func TestRenegotiation(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A tunnel to a pair of sockets, so that the rest is as in other tests.
-	x, raw := serve(t, newServer(Limits{}, serverConfig()))
+	x, raw := serve(t, newServer(t, Limits{}, serverConfig()))
 	go io.Copy(raw, nc)
 	go func() {
 		io.Copy(nc, raw)

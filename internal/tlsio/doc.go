@@ -2,10 +2,10 @@
 //
 // A Conn is one TLS connection over a non-blocking socket that belongs to a
 // loop. It has two lives. First the handshake, which crypto/tls can only do by
-// blocking: it runs on a goroutine of a Pool, which bounds how many compute at
-// once and decides in which order. The loop keeps the descriptor all the time;
-// it tells the handshake of events (Wake) and ends it when patience does
-// (Cancel). Then the same tls.Conn is used from the loop alone: Read takes what
+// blocking: a Pool runs it, as a goroutine of its own when a processor has
+// nothing to do, else as a coroutine of the loop, which does one piece of one
+// handshake a turn. The loop keeps the descriptor all the time; it tells the
+// handshake of events (Wake) and ends it when patience does (Cancel). Then the same tls.Conn is used from the loop alone: Read takes what
 // the socket has and returns plain text, Seal turns plain text into records for
 // the caller to send. Neither blocks, and an idle connection holds no buffer.
 //

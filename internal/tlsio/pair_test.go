@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/httpsys/httpsys/internal/certs/clientcert"
+	"github.com/httpsys/httpsys/internal/loop"
 	"github.com/httpsys/httpsys/internal/sys"
 )
 
@@ -29,7 +30,7 @@ const patience = 20 * time.Second
 // binding is a Binding that a test sets up.
 type binding struct {
 	config      *tls.Config
-	established func(*tls.ConnectionState, func(func())) *clientcert.Result
+	established func(*tls.ConnectionState, func(func()) bool) *clientcert.Result
 }
 
 func (b *binding) Config() *tls.Config { return b.config }
@@ -38,7 +39,7 @@ func (b *binding) Covers(string, netip.AddrPort) bool { return true }
 
 func (b *binding) Registration() uint32 { return 0 }
 
-func (b *binding) Established(s *tls.ConnectionState, wait func(func())) *clientcert.Result {
+func (b *binding) Established(s *tls.ConnectionState, wait func(func()) bool) *clientcert.Result {
 	if b.established == nil {
 		return nil
 	}
@@ -107,10 +108,51 @@ func sockets(t testing.TB) (fd int, client net.Conn) {
 	return pair[0], client
 }
 
+// server is a Server with the handshakes of one loop, which runs.
+type server struct {
+	*Server
+	*Pool
+	l *loop.Loop
+}
+
+// Where handshakes compute.
+const (
+	onLoop = 0
+	beside = 100 // loops that sleep, as the pool is told
+)
+
+// newServer makes a server whose handshakes compute beside the loop.
+func newServer(t testing.TB, limits Limits, config *tls.Config) *server {
+	return start(t, beside, limits, always(&binding{config: config}))
+}
+
+// start makes a server. asleep is how many other loops there seem to be that
+// have nothing to do.
+func start(t testing.TB, asleep int, limits Limits, choose func(*tls.ClientHelloInfo) Binding) *server {
+	t.Helper()
+	l, err := loop.New(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spare := &Spare{}
+	spare.Asleep.Store(int32(asleep))
+	var ended sync.WaitGroup
+	ended.Go(l.Run)
+	t.Cleanup(func() {
+		l.Stop()
+		ended.Wait()
+		if n := spare.busy.Load(); n != 0 {
+			t.Errorf("at the end %d processors are reserved", n)
+		}
+	})
+	return &server{NewServer(choose), NewPool(l, spare, limits), l}
+}
+
 // side is our side of a connection, driven as a loop would.
 type side struct {
 	*Conn
 	t    testing.TB
+	s    *server
 	fd   int
 	done chan error
 }
@@ -118,18 +160,28 @@ type side struct {
 var someAddr = netip.MustParseAddrPort("192.0.2.7:40000")
 
 // serve starts the handshake of a new connection and returns both sides.
-func serve(t testing.TB, s *Server) (*side, net.Conn) {
+func serve(t testing.TB, s *server) (*side, net.Conn) {
 	t.Helper()
 	fd, client := sockets(t)
 	return begin(t, s, fd, someAddr, nil), client
 }
 
-func begin(t testing.TB, s *Server, fd int, from netip.AddrPort, first []byte) *side {
-	x := &side{t: t, fd: fd, done: make(chan error, 1)}
-	x.Conn = s.NewConn(fd, from, someAddr, first)
-	s.Pool.Handshake(x.Conn, func(err error) { x.done <- err })
+func begin(t testing.TB, s *server, fd int, from netip.AddrPort, first []byte) *side {
+	x := prepare(t, s, fd, from, first)
+	s.l.Call(x.begin)
 	return x
 }
+
+func prepare(t testing.TB, s *server, fd int, from netip.AddrPort, first []byte) *side {
+	return &side{t: t, s: s, fd: fd, done: make(chan error, 1), Conn: s.NewConn(fd, from, someAddr, first)}
+}
+
+// begin starts the handshake; for the loop.
+func (x *side) begin() { x.s.Handshake(x.Conn, func(err error) { x.done <- err }) }
+
+// Wake and Cancel are those of Conn, on the loop.
+func (x *side) Wake()            { x.s.l.Call(x.Conn.Wake) }
+func (x *side) Cancel(err error) { x.s.l.Call(func() { x.Conn.Cancel(err) }) }
 
 // poll waits a moment for an event of the socket.
 func (x *side) poll(events int16, ms int) bool {
@@ -209,7 +261,7 @@ func (x *side) seal(plain []byte) []byte {
 }
 
 // established returns a connection after its handshake.
-func established(t testing.TB, s *Server, config *tls.Config) (*side, *tls.Conn) {
+func established(t testing.TB, s *server, config *tls.Config) (*side, *tls.Conn) {
 	t.Helper()
 	x, c := serve(t, s)
 	client := tls.Client(c, config)
@@ -220,10 +272,6 @@ func established(t testing.TB, s *Server, config *tls.Config) (*side, *tls.Conn)
 		t.Fatalf("handshake: %v; client: %v", err, e)
 	}
 	return x, client
-}
-
-func newServer(limits Limits, config *tls.Config) *Server {
-	return NewServer(NewPool(limits), always(&binding{config: config}))
 }
 
 var errTest = errors.New("the reason of the test")

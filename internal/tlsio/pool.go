@@ -2,10 +2,14 @@ package tlsio
 
 import (
 	"errors"
+	"iter"
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/httpsys/httpsys/internal/loop"
 )
 
 // HandshakeTimeout is how long a handshake may take, from the first byte to
@@ -21,8 +25,9 @@ var (
 
 // Limits of a Pool. Zero values mean the defaults.
 type Limits struct {
-	// Compute is how many handshakes use a processor at the same time.
-	Compute int
+	// Beside is how many handshakes compute at the same time on other threads
+	// than the loop's.
+	Beside int
 	// Open is how many have begun and not ended; each costs a goroutine and some
 	// 40 KiB. When more want to begin, the ones that have waited longest for
 	// their client give way.
@@ -32,42 +37,68 @@ type Limits struct {
 }
 
 func (l *Limits) setDefaults() {
-	cpus := runtime.NumCPU()
 	set := func(n *int, def int) {
 		if *n <= 0 {
 			*n = def
 		}
 	}
-	set(&l.Compute, cpus)
-	set(&l.Open, 512*max(2, cpus))
+	set(&l.Beside, runtime.NumCPU())
+	set(&l.Open, 512)
 	set(&l.Waiting, 4096)
 	set(&l.WaitingEach, l.Waiting/4)
 }
 
-// Pool runs handshakes. A handshake is some hundred microseconds of computing
-// in two pieces, with a wait for the client between them. The Pool bounds how
-// many compute, so that the loops, which have all other connections, always
-// get a processor. Those that have begun go before those that have not, since
-// they are half paid for; those that have not begun are taken in turns by the
-// client's address, so that a client that makes many does not keep the others
-// waiting.
+// Pool runs the handshakes of one loop. A handshake is some hundred
+// microseconds of computing in two pieces, with a wait for the client between
+// them. Where it computes is decided when it begins. As long as another loop
+// sleeps, there is a processor with nothing to do: then a goroutine computes
+// there, and the loop does not notice. When all loops have work, there is
+// none, and a thread for handshakes would only compete with the loop's for its
+// own processor, in slices of the kernel that are much longer than a handshake.
+// Then the handshake is a coroutine of the loop, which does one piece of one
+// handshake after each turn, when all others have been served.
+//
+// Those that have begun go before those that have not, since they are half
+// paid for; those that have not begun are taken in turns by the client's
+// address, so that a client that makes many does not keep the others waiting.
 type Pool struct {
 	limits Limits
+	loop   *loop.Loop
+	spare  *Spare
 
 	mu      sync.Mutex
-	free    int  // places to compute
+	asked   bool // TurnEnd will be called
+	beside  int  // handshakes that compute on other threads
 	open    int  // handshakes that have begun
 	giving  int  // those of them that were ended to let others begin
-	resumed list // that may go on
+	resumed list // that may go on, on threads of their own
+	ready   list // that may go on, on the loop
 	parked  list // that wait for their client, in the order in which they began to
 	fresh   fair // that have not begun
 }
 
-// NewPool makes a Pool.
-func NewPool(l Limits) *Pool {
-	l.setDefaults()
-	p := &Pool{limits: l, free: l.Compute}
-	p.fresh.limit, p.fresh.each = l.Waiting, l.WaitingEach
+// Spare counts the processors that have nothing to do: loops that sleep, less
+// the handshakes that compute in their stead. All pools of a daemon share one.
+type Spare struct{ Asleep, busy atomic.Int32 }
+
+// take reserves a processor, if there is one.
+func (s *Spare) take() bool {
+	for {
+		n := s.busy.Load()
+		if n >= s.Asleep.Load() {
+			return false
+		}
+		if s.busy.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// NewPool makes the Pool of l, which counts its sleep in spare.Asleep.
+func NewPool(l *loop.Loop, spare *Spare, limits Limits) *Pool {
+	limits.setDefaults()
+	p := &Pool{limits: limits, loop: l, spare: spare}
+	p.fresh.limit, p.fresh.each = limits.Waiting, limits.WaitingEach
 	return p
 }
 
@@ -76,9 +107,9 @@ type phase uint8
 
 const (
 	waiting   phase = iota // in fresh
-	running                // has a place
+	running                // computes
 	parked                 // waits for its client, in parked
-	resumed                // waits for a place, in resumed
+	resumed                // waits for its turn, in resumed or ready
 	elsewhere              // waits for something that is not the client
 	over
 )
@@ -88,22 +119,28 @@ type handshake struct {
 	pool *Pool
 	c    *Conn
 	done func(error)
-	turn chan struct{} // takes it out of parked and resumed
+
+	// How it goes on after it has stopped: it is a goroutine of its own, or a
+	// coroutine of the loop.
+	turn  chan struct{}
+	next  func() (struct{}, bool)
+	yield func(struct{}) bool
+	err   error // how the coroutine has ended
 
 	// Guarded by pool.mu.
 	phase  phase
 	event  bool  // the socket has changed since listen
 	cancel error // why it shall end
-	next   *handshake
-	prev   *handshake
+	gives  bool  // way to another: counted in pool.giving
 	from   *bucket
-	gives  bool // way to another: counted in pool.giving
+	after  *handshake // in a list
+	before *handshake
 }
 
-// Handshake begins the handshake of c. done is called once, on some goroutine,
-// with nil or the reason of the failure, perhaps before Handshake or Cancel
-// returns; from then on c is the loop's alone. Until then only Wake and Cancel
-// may be called on c; later they do nothing.
+// Handshake begins the handshake of c. done is called once, on the loop, with
+// nil or the reason of the failure, perhaps before Handshake or Cancel returns;
+// from then on c is the loop's alone. Until then only Wake and Cancel may be
+// called on c; later they do nothing. All of them are for the loop only.
 func (p *Pool) Handshake(c *Conn, done func(error)) {
 	h := &handshake{pool: p, c: c, done: done}
 	c.hs, c.t.hs = h, h
@@ -114,7 +151,7 @@ func (p *Pool) Handshake(c *Conn, done func(error)) {
 		h.finish(ErrOverload)
 		return
 	}
-	p.dispatch()
+	p.dispatch(true)
 	p.mu.Unlock()
 }
 
@@ -151,14 +188,23 @@ func (c *Conn) Cancel(err error) {
 	if h.cancel == nil {
 		h.cancel = err
 	}
-	if h.phase == waiting {
+	switch h.phase {
+	case waiting:
 		p.fresh.remove(h)
 		h.phase = over
 		p.mu.Unlock()
 		h.finish(err)
 		return
+	case parked:
+		p.resume(h)
 	}
-	p.wake(h)
+	if h.next != nil && (h.phase == resumed || h.phase == elsewhere) {
+		if h.phase == resumed {
+			p.ready.remove(h)
+		}
+		p.step(h) // nothing stops it any more
+	}
+	p.dispatch(true)
 	p.mu.Unlock()
 }
 
@@ -166,55 +212,157 @@ func (c *Conn) Cancel(err error) {
 func (p *Pool) wake(h *handshake) {
 	if h.phase == parked {
 		p.resume(h)
-		p.dispatch()
+		p.dispatch(true)
 	}
 }
 
+// resume takes h out of those that wait for their client.
 func (p *Pool) resume(h *handshake) {
 	p.parked.remove(h)
-	h.phase = resumed
-	p.resumed.push(h)
+	p.again(h)
 }
 
-// dispatch gives free places away. p.mu is held.
-func (p *Pool) dispatch() {
-	for p.free > 0 {
+// again lets h go on when its turn comes.
+func (p *Pool) again(h *handshake) {
+	h.phase = resumed
+	if h.next != nil {
+		p.ready.push(h)
+	} else {
+		p.resumed.push(h)
+	}
+}
+
+// dispatch begins what can compute beside the loop, and asks for a turn of the
+// loop if something else is to be done. p.mu is held.
+func (p *Pool) dispatch(onLoop bool) {
+	fresh := p.room()
+	for {
 		if h := p.resumed.head; h != nil {
+			if !p.place(true) {
+				break
+			}
 			p.resumed.remove(h)
-			p.free--
 			h.phase = running
 			h.turn <- struct{}{}
 			continue
 		}
-		if p.fresh.n == 0 {
-			return
+		if !fresh || !p.place(false) {
+			break
 		}
-		if p.open >= p.limits.Open {
-			h := p.parked.head
-			if h == nil || p.giving >= p.fresh.n {
-				return // the next that ends makes room
-			}
-			h.cancel, h.gives = ErrOverload, true
-			p.giving++
-			p.resume(h)
-			continue
-		}
-		h := p.fresh.pop()
-		p.free--
-		p.open++
-		h.phase = running
+		h := p.begin()
 		h.turn = make(chan struct{}, 1)
 		go h.run()
+		fresh = p.room()
+	}
+	if p.asked || p.ready.head == nil && !fresh {
+		return
+	}
+	p.asked = true
+	if onLoop {
+		p.loop.Later(p)
+	} else {
+		p.loop.Do(func() { p.loop.Later(p) })
 	}
 }
 
-// leave gives the place of h back. p.mu is held.
-func (p *Pool) leave(h *handshake, next phase) {
-	h.phase = next
-	p.free++
-	p.dispatch()
+// place takes a place beside the loop, if there is one. What has begun there
+// can go on nowhere else: so one of those always may. p.mu is held.
+func (p *Pool) place(begun bool) bool {
+	switch {
+	case p.beside >= p.limits.Beside:
+		return false
+	case begun && p.beside == 0:
+		p.spare.busy.Add(1)
+	case !p.spare.take():
+		return false
+	}
+	p.beside++
+	return true
 }
 
+// leave gives a place back. p.mu is held.
+func (p *Pool) leave() {
+	p.beside--
+	p.spare.busy.Add(-1)
+}
+
+// room tells whether another handshake waits and may begin. If too many have
+// begun, it ends the one that has waited longest for its client. p.mu is held.
+func (p *Pool) room() bool {
+	if p.fresh.n == 0 {
+		return false
+	}
+	if p.open < p.limits.Open {
+		return true
+	}
+	for p.giving < p.fresh.n && p.parked.head != nil {
+		h := p.parked.head
+		h.cancel, h.gives = ErrOverload, true
+		p.giving++
+		p.resume(h)
+	}
+	return false // until one of them has ended
+}
+
+// begin takes the next that has not begun. p.mu is held, and there is room.
+func (p *Pool) begin() *handshake {
+	h := p.fresh.pop()
+	h.phase = running
+	p.open++
+	return h
+}
+
+// TurnEnd does one piece of one handshake. The loop calls it.
+func (p *Pool) TurnEnd() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dispatch(true) // another loop may have gone to sleep meanwhile
+	h := p.ready.head
+	switch {
+	case h != nil:
+		p.ready.remove(h)
+		p.step(h)
+	case p.room():
+		h = p.begin()
+		h.next, _ = iter.Pull(func(yield func(struct{}) bool) {
+			h.yield = yield
+			h.run()
+		})
+		p.step(h)
+	}
+	p.asked = false
+	p.dispatch(true)
+}
+
+// step lets a coroutine of the loop go on until it stops again, or has ended.
+// p.mu is held, but not meanwhile.
+func (p *Pool) step(h *handshake) {
+	h.phase = running
+	p.mu.Unlock()
+	if _, more := h.next(); !more {
+		h.finish(h.err)
+	}
+	p.mu.Lock()
+}
+
+// pause stops h until dispatch, TurnEnd or Cancel let it go on. p.mu is held,
+// but not meanwhile.
+func (h *handshake) pause() {
+	p := h.pool
+	if h.next != nil {
+		p.mu.Unlock()
+		h.yield(struct{}{})
+		p.mu.Lock()
+		return
+	}
+	p.leave()
+	p.dispatch(false)
+	p.mu.Unlock()
+	<-h.turn
+	p.mu.Lock()
+}
+
+// run is the goroutine or the coroutine of h.
 func (h *handshake) run() {
 	err := h.c.tls.Handshake()
 	if b := h.c.t.binding; err == nil && b != nil {
@@ -230,9 +378,17 @@ func (h *handshake) run() {
 	if h.gives {
 		p.giving--
 	}
-	p.leave(h, over)
+	h.phase = over
+	if h.next != nil {
+		h.err = err
+		p.mu.Unlock()
+		return
+	}
+	p.leave()
+	p.dispatch(false)
 	p.mu.Unlock()
-	h.finish(err)
+	// Without a loop nobody is left to whom it matters.
+	p.loop.Do(func() { h.finish(err) })
 }
 
 // finish hands the connection back to the loop.
@@ -254,53 +410,77 @@ func (h *handshake) listen() {
 	h.pool.mu.Unlock()
 }
 
-// park waits for an event, without a place.
+// park waits for an event, without computing.
 func (h *handshake) park() error {
 	p := h.pool
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if h.cancel == nil && !h.event {
+		h.phase = parked
 		p.parked.push(h)
-		p.leave(h, parked)
+		h.pause()
+	}
+	return h.cancel
+}
+
+// wait runs f, which waits for something that is not the client, while others
+// compute. It returns false if the handshake shall end before f has ended: then
+// what f does is not to be looked at, as it may be doing it still.
+func (h *handshake) wait(f func()) bool {
+	p := h.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h.next == nil {
+		h.phase = elsewhere
+		p.leave()
+		p.dispatch(false)
+		p.mu.Unlock()
+		f()
+		p.mu.Lock()
+		p.again(h)
+		p.dispatch(false)
 		p.mu.Unlock()
 		<-h.turn
 		p.mu.Lock()
+		return true
 	}
-	err := h.cancel
-	p.mu.Unlock()
-	return err
-}
-
-// wait runs f, which does not compute, without a place.
-func (h *handshake) wait(f func()) {
-	p := h.pool
-	p.mu.Lock()
-	p.leave(h, elsewhere)
-	p.mu.Unlock()
-	f()
-	p.mu.Lock()
-	h.phase = resumed
-	p.resumed.push(h)
-	p.dispatch()
-	p.mu.Unlock()
-	<-h.turn
+	if h.cancel != nil {
+		return false
+	}
+	h.phase = elsewhere
+	ended := false
+	go func() {
+		f()
+		p.loop.Do(func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if h.phase == elsewhere && h.cancel == nil {
+				ended = true
+				p.again(h)
+				p.dispatch(true)
+			}
+		})
+	}()
+	h.pause()
+	return ended
 }
 
 // Load is how busy a Pool is.
-type Load struct{ Computing, Open, Waiting int }
+type Load struct{ Beside, Open, Waiting int }
 
 // Load tells how busy the pool is now.
 func (p *Pool) Load() Load {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Load{Computing: p.limits.Compute - p.free, Open: p.open, Waiting: p.fresh.n}
+	return Load{Beside: p.beside, Open: p.open, Waiting: p.fresh.n}
 }
 
 // list is a queue of handshakes from the middle of which one can leave.
 type list struct{ head, tail *handshake }
 
 func (l *list) push(h *handshake) {
-	if h.prev = l.tail; h.prev != nil {
-		h.prev.next = h
+	if h.before = l.tail; h.before != nil {
+		h.before.after = h
 	} else {
 		l.head = h
 	}
@@ -308,15 +488,15 @@ func (l *list) push(h *handshake) {
 }
 
 func (l *list) remove(h *handshake) {
-	if h.prev != nil {
-		h.prev.next = h.next
+	if h.before != nil {
+		h.before.after = h.after
 	} else {
-		l.head = h.next
+		l.head = h.after
 	}
-	if h.next != nil {
-		h.next.prev = h.prev
+	if h.after != nil {
+		h.after.before = h.before
 	} else {
-		l.tail = h.prev
+		l.tail = h.before
 	}
-	h.next, h.prev = nil, nil
+	h.after, h.before = nil, nil
 }

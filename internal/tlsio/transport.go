@@ -10,7 +10,8 @@ import (
 )
 
 // transport is the net.Conn under a tls.Conn. As long as hs is set, Read and
-// Write block the goroutine of the handshake; after that they never block.
+// Write block the handshake (not the loop, if it is a coroutine there); after
+// that they never block.
 type transport struct {
 	fd            int
 	remote, local netip.AddrPort
@@ -105,6 +106,11 @@ func (t *transport) writeBlocking(b []byte) (int, error) {
 	}
 	return total, nil
 }
+
+// Wait runs f, which waits for a disk or a network, during a handshake. It
+// returns false if the handshake shall end and did not wait for f: then what f
+// does is not to be looked at.
+func (t *transport) Wait(f func()) bool { return t.hs.wait(f) }
 
 // Close does nothing: the descriptor belongs to the loop.
 func (t *transport) Close() error { return nil }

@@ -277,11 +277,22 @@ func (c *Client) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	if cfg == nil {
 		return nil, nil
 	}
-	cert, err := cfg.GetCertificateWithContext(hello.Context(), hello)
-	if err != nil || cert == nil || len(cert.Certificate) == 0 {
-		return nil, nil // which is answered as a name that is not here: it is not, yet
+	get := func() *tls.Certificate {
+		cert, err := cfg.GetCertificateWithContext(hello.Context(), hello)
+		if err != nil || cert == nil || len(cert.Certificate) == 0 {
+			return nil // which is answered as a name that is not here: it is not, yet
+		}
+		return cert
 	}
-	return cert, nil
+	if w, ok := hello.Conn.(interface{ Wait(func()) bool }); ok && len(c.cache.AllMatchingCertificates(strings.ToLower(hello.ServerName))) == 0 {
+		// It looks for files, and asks the network for an OCSP response.
+		found := make(chan *tls.Certificate, 1)
+		if !w.Wait(func() { found <- get() }) {
+			return nil, nil
+		}
+		return <-found, nil
+	}
+	return get(), nil
 }
 
 // Challenge implements certs.ACME.

@@ -14,7 +14,7 @@ import (
 	"github.com/httpsys/httpsys/internal/testkit/pki"
 )
 
-func now(f func()) { f() }
+func now(f func()) bool { f(); return true }
 
 func hours(n int) time.Duration { return time.Duration(n) * time.Hour }
 

@@ -60,7 +60,13 @@ func NewOCSP() *OCSP {
 	}
 }
 
-func (o *OCSP) status(cert, issuer *x509.Certificate, now time.Time, wait func(func())) Result {
+// leftEarly is the verdict on a connection that has ended before there was one:
+// nobody reads it.
+const leftEarly = "the connection ended before its OCSP responder had answered"
+
+// status asks for cert, or returns what was answered before. wait is as for
+// Verifier.Verify.
+func (o *OCSP) status(cert, issuer *x509.Certificate, now time.Time, wait func(func()) bool) Result {
 	key := sha256.Sum256(append(issuer.RawSubjectPublicKeyInfo[:len(issuer.RawSubjectPublicKeyInfo):len(issuer.RawSubjectPublicKeyInfo)], cert.Raw...))
 	o.mu.Lock()
 	a := o.known[key]
@@ -73,11 +79,15 @@ func (o *OCSP) status(cert, issuer *x509.Certificate, now time.Time, wait func(f
 		o.forget(now)
 		o.known[key] = a
 		o.mu.Unlock()
-		wait(func() { o.ask(a, cert, issuer, now) })
+		if !wait(func() { o.ask(a, cert, issuer, now) }) {
+			return Result{Verdict: RevocationUnknown, Detail: leftEarly}
+		}
 		return a.result
 	}
 	o.mu.Unlock()
-	wait(func() { <-a.ready }) // somebody asks already
+	if !wait(func() { <-a.ready }) { // somebody asks already
+		return Result{Verdict: RevocationUnknown, Detail: leftEarly}
+	}
 	return a.result
 }
 

@@ -7,7 +7,7 @@ import (
 
 // revocation asks what was revoked, for chains that are in order otherwise. One
 // good chain is enough.
-func (v *Verifier) revocation(chains [][]*x509.Certificate, now time.Time, wait func(func())) Result {
+func (v *Verifier) revocation(chains [][]*x509.Certificate, now time.Time, wait func(func()) bool) Result {
 	var good [][]*x509.Certificate
 	var bad Result
 	for _, chain := range chains {
@@ -27,7 +27,7 @@ func (v *Verifier) revocation(chains [][]*x509.Certificate, now time.Time, wait 
 // The client's own must be known not to be revoked; for authorities in between
 // it is enough that nothing says they are, since administrators who keep a list
 // for one authority seldom have one for the authority above.
-func (v *Verifier) chainStatus(chain []*x509.Certificate, now time.Time, wait func(func())) Result {
+func (v *Verifier) chainStatus(chain []*x509.Certificate, now time.Time, wait func(func()) bool) Result {
 	for i := range len(chain) - 1 {
 		r := v.status(chain[i], chain[i+1], now, wait)
 		if r.Verdict == RevocationUnknown && i > 0 {
@@ -41,7 +41,7 @@ func (v *Verifier) chainStatus(chain []*x509.Certificate, now time.Time, wait fu
 }
 
 // status asks the lists first, since they are here.
-func (v *Verifier) status(cert, issuer *x509.Certificate, now time.Time, wait func(func())) Result {
+func (v *Verifier) status(cert, issuer *x509.Certificate, now time.Time, wait func(func()) bool) Result {
 	r := Result{Verdict: RevocationUnknown, Detail: "there is no revocation list of " + name(issuer)}
 	for _, c := range v.CRLs {
 		if !c.covers(issuer) {

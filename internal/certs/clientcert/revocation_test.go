@@ -203,13 +203,40 @@ func TestOCSP(t *testing.T) {
 		bob := pki.Issue(t, root, "bob", option)
 		v := &Verifier{Roots: NewRoots(chain(root)), OCSP: NewOCSP()}
 		waited := 0
-		r := v.Verify(chain(bob), time.Now(), func(f func()) { waited++; f() })
+		r := v.Verify(chain(bob), time.Now(), func(f func()) bool { waited++; f(); return true })
 		if r.Verdict != c.verdict || !strings.Contains(r.Detail, c.detail) {
 			t.Errorf("%s: %s (%s), want %s", c.name, r.Verdict, r.Detail, c.verdict)
 		}
 		if want := min(len(c.url), 1); waited != want {
 			t.Errorf("%s: %d waits, want %d", c.name, waited, want)
 		}
+	}
+}
+
+// A connection that ends while it waits gets a verdict that nobody reads, and
+// what was asked for it is there for the next.
+func TestOCSPLeftEarly(t *testing.T) {
+	s := newResponder(t)
+	root := pki.Root(t, "Root")
+	start, proceed := time.Now(), make(chan struct{})
+	s.issuer, s.signer = root, root
+	s.answer = func(*big.Int) (ocsp.Response, int) {
+		<-proceed
+		return ocsp.Response{Status: ocsp.Good, ThisUpdate: start, NextUpdate: start.Add(time.Hour)}, 200
+	}
+	bob := pki.Issue(t, root, "bob", pki.Template(func(c *x509.Certificate) { c.OCSPServer = []string{s.URL} }))
+	v := &Verifier{Roots: NewRoots(chain(root)), OCSP: NewOCSP()}
+	var asking sync.WaitGroup
+	left := func(f func()) bool { asking.Go(f); return false }
+	for range 2 { // the one that asks, and one that waits for the same answer
+		if r := v.Verify(chain(bob), time.Now(), left); r.Verdict != RevocationUnknown {
+			t.Errorf("%s (%s)", r.Verdict, r.Detail)
+		}
+	}
+	close(proceed)
+	asking.Wait()
+	if r := v.Verify(chain(bob), time.Now(), left); r.Verdict != Trusted || s.asked.Load() != 1 {
+		t.Errorf("%s (%s), asked %d times", r.Verdict, r.Detail, s.asked.Load())
 	}
 }
 

@@ -19,7 +19,7 @@ type Verifier struct {
 
 // Verify judges certs, the client's own first. wait runs what waits for a
 // network.
-func (v *Verifier) Verify(certs []*x509.Certificate, now time.Time, wait func(func())) Result {
+func (v *Verifier) Verify(certs []*x509.Certificate, now time.Time, wait func(func()) bool) Result {
 	if len(certs) == 0 {
 		return Result{}
 	}
