@@ -445,14 +445,6 @@ func (c *wsCase) run(rw io.ReadWriter) (got []string) {
 	}
 }
 
-// rwConn is a connection with what was read ahead of it.
-type rwConn struct {
-	io.Reader
-	net.Conn
-}
-
-func (c rwConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
-
 func TestAutobahn(t *testing.T) {
 	handler := http.HandlerFunc(echoStrictly)
 	host := serveHTTP2(t, handler)

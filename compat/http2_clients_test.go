@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -191,16 +190,9 @@ func TestHTTP2Clients(t *testing.T) {
 	})
 	t.Run("Chromium", func(t *testing.T) {
 		before := host.d.State().HTTP2
-		browser := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-			"--ignore-certificate-errors", "--user-data-dir="+filepath.Join(dir, "chromium"), secure+"/page")
-		browser.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-		if err := browser.Start(); err != nil {
-			t.Fatal(err)
-		}
+		end := browse(t, secure+"/page")
 		defer func() {
-			syscall.Kill(-browser.Process.Pid, syscall.SIGKILL) // it and those it started
-			browser.Wait()
+			end()
 			host.d.Wait("the end of the browser's connections", func(st *control.State) bool { return st.HTTP2.Connections == before.Connections })
 		}()
 		select {

@@ -24,25 +24,41 @@ type http2Host struct {
 
 func serveHTTP2(t *testing.T, h http.Handler) *http2Host {
 	t.Helper()
+	return serveAs(t, served, h, func(*httpsys.Server) {})
+}
+
+// serveAs starts a program of either kind; change is for what it wants else.
+func serveAs(t *testing.T, server string, h http.Handler, change func(*httpsys.Server)) *http2Host {
+	t.Helper()
 	cert := pki.Issue(t, pki.Root(t, "root", pki.CA), "localhost", pki.Names("localhost"))
 	host := &http2Host{d: testkit.Start(t, testkit.Options{Loops: 2}), roots: pki.Pool(cert)}
 	srv := &httpsys.Server{
 		Prefixes: []string{"http://localhost:0/", "https://localhost:0/"}, Socket: host.d.Socket, Handler: h,
 		Certificates: []tls.Certificate{cert.TLS()},
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(context.Background()) }()
-	t.Cleanup(func() {
-		srv.Close()
-		if err := <-ended; !errors.Is(err, httpsys.ErrServerClosed) {
-			t.Errorf("Serve: %v", err)
+	change(srv)
+	if server == listened {
+		ln, err := srv.Listen(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	select {
-	case <-srv.Registered():
-	case err := <-ended:
-		ended <- err
-		t.Fatal(err)
+		t.Cleanup(func() { srv.Close() })
+		serveListener(t, ln, h, srv.ErrorLog)
+	} else {
+		ended := make(chan error, 1)
+		go func() { ended <- srv.Serve(context.Background()) }()
+		t.Cleanup(func() {
+			srv.Close()
+			if err := <-ended; !errors.Is(err, httpsys.ErrServerClosed) {
+				t.Errorf("Serve: %v", err)
+			}
+		})
+		select {
+		case <-srv.Registered():
+		case err := <-ended:
+			ended <- err
+			t.Fatal(err)
+		}
 	}
 	for i, to := range []*string{&host.plain, &host.secure} {
 		u, err := url.Parse(srv.URLs()[i])

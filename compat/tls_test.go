@@ -166,16 +166,13 @@ func TestBrowserTLS(t *testing.T) {
 			c := host.bound
 			c.DisableHTTP2 = test.disabled
 			host.d.Admin(control.UpdateSSLCert, c)
-			browser := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-				"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-				"--ignore-certificate-errors-spki-list="+base64.StdEncoding.EncodeToString(spki[:]),
-				"--user-data-dir="+t.TempDir(), "--virtual-time-budget=10000", "--dump-dom", "https://"+host.host+"/")
-			browser.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-			out, err := browser.Output()
+			b := browser(t, "--ignore-certificate-errors-spki-list="+base64.StdEncoding.EncodeToString(spki[:]),
+				"--virtual-time-budget=10000", "--dump-dom", "https://"+host.host+"/")
+			out, err := b.Output()
 			if err != nil {
 				t.Fatal(err)
 			}
-			syscall.Kill(-browser.Process.Pid, syscall.SIGKILL) // those that it has left
+			syscall.Kill(-b.Process.Pid, syscall.SIGKILL) // those that it has left
 			if want := "over " + test.proto; !strings.Contains(string(out), want) {
 				t.Errorf("want %s, the page shows %s", want, out)
 			}

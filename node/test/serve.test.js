@@ -235,6 +235,35 @@ test('a client that says no more gets its answer', { timeout }, async (t) => {
   assert.match(got, /^HTTP\/1\.1 200 [^]*late/);
 });
 
+test('a client that says no more gets what a stream still has to say', { timeout }, async (t) => {
+  let cancelled;
+  const cancel = new Promise((resolve) => { cancelled = resolve; });
+  const { port } = await serving(t, (req) => {
+    let n = 0;
+    return new Response(new ReadableStream({
+      pull(c) {
+        return new Promise((resolve) => {
+          const next = () => { c.enqueue(Buffer.from(`${n++},`)); resolve(); };
+          // As long as something comes now and then it goes on, for longer than one silence may be.
+          if (n < 15) setTimeout(next, req.url.endsWith('/late') ? 50 : 1);
+        });
+      },
+      cancel(err) { cancelled(err); },
+    }));
+  });
+  for (const path of ['/', '/late']) {
+    const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }).setEncoding('latin1');
+    socket.on('error', (err) => assert.strictEqual(err.code, 'ECONNRESET'));
+    socket.end(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    let got = '';
+    socket.on('data', (d) => { got += d; });
+    await new Promise((resolve) => { socket.on('close', resolve); });
+    assert.strictEqual(got.match(/\d+,/g).join(''), '0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,', path);
+    assert.doesNotMatch(got, /\r\n0\r\n\r\n$/); // and nobody takes it for all
+    assert.strictEqual((await cancel).name, 'AbortError');
+  }
+});
+
 test('errors of the handler', { timeout }, async (t) => {
   const errors = [];
   t.mock.method(console, 'error', (err) => errors.push(err.message));

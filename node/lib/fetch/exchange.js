@@ -16,6 +16,10 @@ const PLAIN_TEXT = 'text/plain;charset=UTF-8';
 // A longer body goes with its length, since it may not fit into the frame of its
 // head; a shorter one gets its length from the daemon.
 const IN_ONE_FRAME = 4096;
+// For so long, in ms, a stream may have nothing to say to a client that has closed
+// its side: most have left altogether, and a stream that waits for an event would
+// never find out. Node's own server cuts at once.
+const LAST_WORDS = 500;
 
 class FetchExchange extends Exchange {
   constructor(loop, id, flags, b, start, end, registration) {
@@ -26,6 +30,7 @@ class FetchExchange extends Exchange {
     this.aborter = null; // the AbortController, if anybody asked for the signal
     this.disconnected = false; // the client has left, as far as one can see
     this.gone = false; // nobody waits for the answer
+    this.halfClosed = false; // the client has said all that it will say
     this.socket = null; // the WebSocket that this has become
 
     // The request body.
@@ -38,6 +43,7 @@ class FetchExchange extends Exchange {
     this.pending = null; // the head that waits for the first bytes
     this.reader = null; // of the body's stream
     this.proceed = null; // resolves when more may be written
+    this.lastWords = null; // the timer of a stream whose client has closed its side
     this.answered = false;
     this.erred = false; // the program's handler of errors was asked
   }
@@ -186,13 +192,20 @@ class FetchExchange extends Exchange {
     if (reason === Cancel.HALF_CLOSED) {
       // A client that left looks the same as one that only says no more: the
       // handler is told, and what it answers is sent. If nobody is there, that
-      // shows then.
+      // shows then, or the stream is cancelled when it says nothing.
+      this.halfClosed = true;
       this.abortSignal();
+      if (this.reader !== null) this.awaitLastWords();
       if (this.socket !== null) this.resource.runInAsyncScope(goneSocket, null, this);
       return;
     }
     this.cancel(0);
     this.abandoned();
+  }
+
+  awaitLastWords() {
+    this.lastWords = setTimeout(silent, LAST_WORDS, this);
+    this.lastWords.unref();
   }
 
   abortSignal() {
@@ -285,8 +298,10 @@ class FetchExchange extends Exchange {
   async pump(stream) {
     const reader = stream.getReader();
     this.reader = reader;
+    if (this.halfClosed) this.awaitLastWords();
     for (;;) {
       const { done, value } = await reader.read();
+      if (this.lastWords !== null) this.lastWords.refresh();
       if (this.over) {
         if (!done) reader.cancel().catch(() => {});
         return;
@@ -299,6 +314,7 @@ class FetchExchange extends Exchange {
       }
     }
     this.reader = null;
+    clearTimeout(this.lastWords);
     this.respondEnd();
   }
 
@@ -413,7 +429,19 @@ function sendHead(x) {
   x.head(pending.status, pending.reason, pending.list);
 }
 
+// silent: the stream has had its time.
+function silent(x) {
+  if (x.over || x.reader === null) return;
+  if (x.proceed !== null) { // it is the client that is slow
+    x.lastWords.refresh();
+    return;
+  }
+  x.cancel(0);
+  x.abandoned();
+}
+
 function abandon(x) {
+  clearTimeout(x.lastWords);
   x.breakBody(disconnected());
   if (x.socket !== null) x.socket.gone();
   abortSignal(x);
