@@ -9,11 +9,11 @@
 // genuine function for a parsed head. It is called with a genuine
 // IncomingMessage. The parser never sees a byte.
 
-const http = require('http');
 const { AsyncResource } = require('async_hooks');
 const { Exchange, EMPTY } = require('./channel/exchange');
 const { Cancel, Flag, RequestFlag } = require('./channel/frame');
-const { createSocket, kExchange, kOpaque, kRead, kGenuine } = require('./socket');
+const { createSocket, kExchange, kOpaque, kRead, kServes, kGenuine } = require('./socket');
+const { nop, closeResponse } = require('./response');
 const { reset, coded } = require('./errors');
 const { oldClient } = require('./tls');
 const settings = require('./settings');
@@ -21,17 +21,6 @@ const settings = require('./settings');
 const kInfo = Symbol('httpsys request');
 const NO_HEAD = Buffer.alloc(0);
 const HEAD_LIMIT = 65536;
-
-// nop is the callback that Node passes where a program gave none. There is no
-// need to call it.
-const nop = (() => {
-  let seen;
-  const message = new http.OutgoingMessage();
-  message._writeRaw = (data, encoding, callback) => { seen = callback; };
-  message._header = 'x';
-  message.write('x');
-  return seen;
-})();
 
 // What is left of a chunked body, as the genuine class writes it in pieces.
 const SIZE = 0;
@@ -121,7 +110,10 @@ class HttpExchange extends Exchange {
           this.first = null;
           this.deliver(first);
         }
-        if (complete) this.bodyEnd(null);
+        if (complete) { // we are in the context of the request
+          finishBody(this, null);
+          if (this.answered) this.conclude();
+        }
       }
     }
   }
@@ -190,6 +182,8 @@ class HttpExchange extends Exchange {
         resume: socket.listeners('resume')[0],
         pause: socket.listeners('pause')[0],
       };
+      socket.on('close', closeResponse);
+      socket[kServes] = true;
     }
     return socket;
   }
@@ -239,24 +233,37 @@ class HttpExchange extends Exchange {
     const done = callback === nop || typeof callback !== 'function' ? null : callback;
     if (this.upgraded || this.raw) return this.writeOpaque(data, encoding, done);
     if (typeof data === 'string') {
+      if (data.length === 0 && this.headSent) { // the genuine class calls back with it
+        if (done !== null) this.accepted(done);
+        return !this.loop.out.blocked;
+      }
       if (encoding === undefined || encoding === null || encoding === 'utf8' || encoding === 'utf-8') encoding = 'utf8';
       else if (encoding === 'latin1' || encoding === 'binary' || encoding === 'ascii') encoding = 'latin1';
       else data = Buffer.from(data, encoding);
     }
     if (this.headSent) return this.chunk < 0 ? this.body(data, encoding, done) : this.writeChunked(data, encoding, done);
 
+    // The genuine class writes its head first, alone or with what follows. To compare
+    // the two would cost more than all else: strings that were put together are
+    // written as the pieces that they are.
     const message = this.socket._httpMessage;
-    if (message !== null && message !== undefined && message._headerSent && typeof data === 'string') {
-      const head = message._header;
-      if (data === head || data.startsWith(head)) return this.writeHead(message, head, data, encoding, done);
+    if (message !== null && message !== undefined && message._headerSent && typeof data === 'string' &&
+      data.length >= message._header.length) {
+      return this.writeHead(message, message._header, data, encoding, done);
     }
     if (typeof data === 'string' && /^HTTP\/1\.1 1(?!01)\d\d .*\r\n\r\n$/s.test(data)) {
       this.informational(data);
-      if (done !== null) this.loop.out.complete(done);
+      if (done !== null) this.accepted(done);
       return true;
     }
     this.raw = true;
     return this.writeOpaque(data, encoding, done);
+  }
+
+  accepted(callback) {
+    const { out } = this.loop;
+    if (out.blocked) out.complete(callback);
+    else process.nextTick(completed, this, callback);
   }
 
   writeHead(message, head, data, encoding, callback) {
@@ -338,6 +345,8 @@ class HttpExchange extends Exchange {
     // This frees the parser; nothing else is in flight on the connection.
     genuine.close.call(socket);
     for (const name of Object.keys(genuine)) if (genuine[name]) socket.removeListener(name, genuine[name]);
+    socket.removeListener('close', closeResponse);
+    socket[kServes] = false;
     for (const name of ['on', 'addListener', 'prependListener', 'setEncoding']) delete socket[name];
     socket.readableFlowing = null;
     socket._writableState.corked = 0;
@@ -479,7 +488,32 @@ function finishBody(x, trailers) {
   const { req } = x;
   req.complete = true;
   if (trailers !== null) req._addHeaderLines(trailers, trailers.length);
-  if (!req.destroyed) req.push(null);
+  if (req.destroyed) return;
+  const state = req._readableState;
+  // Where nobody reads and nobody listens, push would only note the end.
+  if (req._eventsCount === 0 && state.length === 0 && state.flowing === null && !state.reading && !state.decoder) state.ended = true;
+  else req.push(null);
+}
+
+// completed calls back for what the genuine response has written. With the last
+// of it the request is over, too.
+function completed(x, callback) {
+  if (x.answered) settle(x.req);
+  callback();
+}
+
+// settle takes a request that nobody has read and nobody listens to into the state
+// that it would come to by and by: dumped, ended and closed.
+function settle(req) {
+  const state = req._readableState;
+  if (req._eventsCount !== 0 || req._consuming || req._dumped || !req.complete || !state.ended || state.length > 0 ||
+    state.flowing !== null || state.destroyed || state.errored) return;
+  req._dumped = true;
+  state.flowing = true;
+  state.endEmitted = true;
+  state.destroyed = true;
+  state.closed = true;
+  state.closeEmitted = true;
 }
 
 // endOfClient: the client has closed its side of an upgraded connection. As in
@@ -587,15 +621,4 @@ function trailerList(text) {
   return list;
 }
 
-// observeFinish makes the genuine response tell when it has written everything.
-function observeFinish(prototype) {
-  const genuine = prototype._finish;
-  prototype._finish = function _finish() {
-    genuine.call(this);
-    const { socket } = this;
-    const x = socket === null || socket === undefined ? undefined : socket[kExchange];
-    if (x !== undefined && x !== null) x.finished();
-  };
-}
-
-module.exports = { HttpExchange, disconnected, observeFinish, kInfo };
+module.exports = { HttpExchange, disconnected, kInfo };

@@ -7,7 +7,8 @@ const http = require('http');
 const https = require('https');
 const { syncBuiltinESMExports } = require('module');
 const { install, kOldClient } = require('./listen');
-const { HttpExchange, observeFinish, kInfo } = require('./http-exchange');
+const { HttpExchange, kInfo } = require('./http-exchange');
+const response = require('./response');
 const { version } = require('../package.json');
 
 const PROTOCOLS = { 10: '1.0', 11: '1.1', 20: '2', 30: '3' };
@@ -17,7 +18,7 @@ let prepared = false;
 function prepare() {
   if (prepared) return;
   prepared = true;
-  observeFinish(http.ServerResponse.prototype);
+  response.install(http.ServerResponse.prototype);
   Object.defineProperty(http.IncomingMessage.prototype, 'httpsys', {
     configurable: true,
     enumerable: false,

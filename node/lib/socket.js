@@ -13,6 +13,7 @@
 const net = require('net');
 const tls = require('tls');
 const { Duplex } = require('stream');
+const clock = require('./channel/clock');
 const facts = require('./tls');
 
 const kExchange = Symbol('httpsys exchange');
@@ -27,6 +28,7 @@ const kReset = Symbol('httpsys reset');
 const kGone = Symbol('httpsys gone');
 const kGenuine = Symbol('httpsys genuine listeners');
 const kFacts = Symbol('httpsys facts of the connection');
+const kServes = Symbol('httpsys serves requests');
 
 const OPTIONS = { allowHalfOpen: true };
 
@@ -189,7 +191,7 @@ const members = {
   // _unrefTimer says that something has happened on the connection.
   _unrefTimer() {
     if (!(this.timeout > 0)) return;
-    const now = performance.now();
+    const now = clock.now();
     this[kDeadline] = now + this.timeout;
     const timer = this[kTimer];
     if (timer !== null) {
@@ -274,6 +276,7 @@ function createSocket(server, secure, told, peer, local, onGone) {
   const socket = Reflect.construct(net.Socket, [OPTIONS], secure ? TLSClientSocket : ClientSocket);
   socket[kExchange] = null;
   socket[kOpaque] = false;
+  socket[kServes] = false;
   socket[kRead] = 0;
   socket[kWritten] = 0;
   socket[kPeer] = peer;
@@ -299,4 +302,4 @@ function createSocket(server, secure, told, peer, local, onGone) {
   return socket;
 }
 
-module.exports = { createSocket, place, ClientSocket, kExchange, kOpaque, kRead, kGenuine };
+module.exports = { createSocket, place, ClientSocket, kExchange, kOpaque, kRead, kServes, kGenuine };

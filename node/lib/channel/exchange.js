@@ -151,7 +151,7 @@ class Exchange {
       const body = this.putTextHead(out, string, encoding, head, 0, 0);
       this.window -= body;
       out.soon();
-      if (callback !== null) out.complete(callback);
+      if (callback !== null) this.accepted(callback);
       return !out.blocked || this.stall();
     }
     this.respondBytes(Buffer.from(string.slice(0, head), encoding), Flag.TEXT, 0, 0);
@@ -221,7 +221,7 @@ class Exchange {
           const at = this.open(out, most);
           this.grow(out, encoding === 'latin1' ? out.slab.latin1Write(data, at) : out.slab.utf8Write(data, at));
         }
-        if (callback !== null) out.complete(callback);
+        if (callback !== null) this.accepted(callback);
         return !out.blocked || this.stall();
       }
       bytes = Buffer.from(data, encoding);
@@ -230,6 +230,9 @@ class Exchange {
     this.send(bytes, callback);
     return !out.blocked || this.stall();
   }
+
+  // accepted calls back when the socket keeps up.
+  accepted(callback) { this.loop.out.complete(callback); }
 
   // stall says that the daemon does not keep up: writable is called when it does.
   stall() {
@@ -271,7 +274,7 @@ class Exchange {
         copyBytes(bytes, out.slab, at);
         this.grow(out, total);
       }
-      if (callback !== null) out.complete(callback);
+      if (callback !== null) this.accepted(callback);
       return;
     }
     for (let at = 0; at < total; at += PIECE) {

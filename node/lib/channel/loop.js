@@ -15,6 +15,7 @@ const { VERSION, HEADER, Type, Cancel, ProtocolError, encode, encodeJSON, increm
   connectionFacts, disconnection } = require('./frame');
 const { Reader } = require('./reader');
 const { Writer } = require('./writer');
+const clock = require('./clock');
 
 const READ_BUFFER = 65536;
 const DEFAULT_WINDOW = 65536;
@@ -70,7 +71,7 @@ class Loop {
   resumed(run) {
     if (this.dead) return;
     const { out } = this;
-    this.now = performance.now();
+    this.now = clock.begin();
     out.batch = true;
     try {
       run();
@@ -78,6 +79,7 @@ class Loop {
       if (!(err instanceof ProtocolError)) throw err;
       this.fail(err);
     } finally {
+      clock.end();
       out.batch = false;
       if (!this.dead) {
         out.flush();
