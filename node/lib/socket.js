@@ -226,12 +226,8 @@ function streamDestroyed() {
 
 // TLSClientSocket is the same for connections over TLS: an instance of
 // tls.TLSSocket to those who ask, made without its constructor, which wants a
-// handle.
-function TLSClientSocket() {}
-Object.setPrototypeOf(TLSClientSocket, tls.TLSSocket);
-TLSClientSocket.prototype = Object.create(tls.TLSSocket.prototype, {
-  constructor: { value: TLSClientSocket, writable: true, configurable: true },
-});
+// handle. (That it is a class tells V8 how many properties its objects will have.)
+class TLSClientSocket extends tls.TLSSocket {}
 
 // What a program may ask of a TLS connection, from the facts that the daemon
 // tells once for each. What belongs to the daemon's end of TLS alone, sessions and
