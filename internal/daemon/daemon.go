@@ -165,6 +165,7 @@ func Start(opt Options) (*Daemon, error) {
 	d.cache = cache.New(cacheLimits(&limits))
 	d.offloaded = make(chan struct{}, max(1, opt.Loops/2))
 	raiseFileLimit()
+	raiseHeapFloor()
 	var err error
 	if d.store, err = config.OpenFile(opt.Data); err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ import (
 )
 
 func main() {
+	load.FloodMain()
 	opt, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		os.Exit(0)

@@ -122,6 +122,11 @@ func TestHold(t *testing.T) {
 	}
 }
 
+func TestMain(m *testing.M) {
+	FloodMain()
+	os.Exit(m.Run())
+}
+
 func TestTLS(t *testing.T) {
 	ctx := t.Context()
 	server := httptest.NewTLSServer(handlers.New(""))
@@ -150,6 +155,9 @@ func TestTLS(t *testing.T) {
 	}
 	if n, err := f.Stop(); n == 0 || err != nil {
 		t.Errorf("flood: %d handshakes, %v", n, err)
+	}
+	if _, err := StartFlood(ctx, "127.0.0.1:1", config, 2); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("a flood of nobody: %v", err)
 	}
 	if _, err := Handshakes(ctx, host, &tls.Config{ServerName: "example.com"}, 1, false, time.Millisecond); err == nil {
 		t.Error("a handshake with a certificate that nobody knows")

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,11 @@ func newBench(t *testing.T, runs int) *Bench {
 
 // Every round goes through all rows of all cases before the next begins; a row
 // that fails or is missing does not keep the others from being measured.
+func TestMain(m *testing.M) {
+	load.FloodMain()
+	os.Exit(m.Run())
+}
+
 func TestRoundsGoThroughEveryone(t *testing.T) {
 	var order []string
 	row := func(name string, err error) planRow {
