@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the Transport of x/net/http2 can open extended CONNECT
+
 package compat
 
 import (
@@ -10,6 +12,8 @@ import (
 	"net/url"
 	"testing"
 
+	"golang.org/x/net/http2"
+
 	"github.com/httpsys/httpsys"
 	"github.com/httpsys/httpsys/internal/testkit"
 	"github.com/httpsys/httpsys/internal/testkit/pki"
@@ -20,6 +24,7 @@ type http2Host struct {
 	d             *testkit.Daemon
 	plain, secure string // localhost:port
 	roots         *x509.CertPool
+	tunnels       *http2.Transport // that of upgraded
 }
 
 func serveHTTP2(t *testing.T, h http.Handler) *http2Host {

@@ -1,5 +1,3 @@
-//lint:file-ignore SA1019 the Transport of x/net/http2 can open extended CONNECT
-
 package compat
 
 import (
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"golang.org/x/net/http2"
 )
 
 // A way is how a client comes to a program: what works on one has to work on
@@ -106,12 +103,17 @@ func (v *visitor) reset() {
 func (h *http2Host) upgraded(t *testing.T, w way, path string) io.ReadWriteCloser {
 	t.Helper()
 	if w.http2 {
-		tr := newHTTP2Client(t)
-		if w.secure {
-			tr = &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: h.roots}}
-			t.Cleanup(tr.CloseIdleConnections)
+		if h.tunnels == nil {
+			h.tunnels = newHTTP2Client(t)
+			h.tunnels.TLSClientConfig = &tls.Config{RootCAs: h.roots}
+			h.tunnels.DialTLSContext = func(ctx context.Context, network, addr string, config *tls.Config) (net.Conn, error) {
+				if addr == h.plain {
+					return (&net.Dialer{}).DialContext(ctx, network, addr)
+				}
+				return (&tls.Dialer{Config: config}).DialContext(ctx, network, addr)
+			}
 		}
-		c, err := openTunnel(t.Context(), tr, h.base(w)+path)
+		c, err := openTunnel(t.Context(), h.tunnels, h.base(w)+path)
 		if err != nil {
 			t.Fatal(err)
 		}
