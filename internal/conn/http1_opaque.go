@@ -2,7 +2,6 @@ package conn
 
 import (
 	"github.com/httpsys/httpsys/internal/exchange"
-	"github.com/httpsys/httpsys/internal/sys"
 	"github.com/httpsys/httpsys/internal/wire/h1"
 	"github.com/httpsys/httpsys/internal/wire/message"
 )
@@ -33,7 +32,6 @@ func (c *http1) leaveHTTP(r *message.Response) {
 	c.state = opaque
 	c.framing = h1.FramingClose
 	c.arm() // the timers of HTTP end
-	sys.KeepAlive(c.fd)
 	if r != nil {
 		b := h1.AppendResponseHead(c.s.scratch[:0], c.request, r, h1.FramingNone, -1, true, c.s.Loop.Date(), serverLine)
 		c.s.scratch = b[:0]

@@ -378,27 +378,3 @@ func TestOpaqueShutdownOfTheSilent(t *testing.T) {
 	d.Shutdown()
 	c.WantEnd()
 }
-
-// Clients whose machine or network has gone without a word are found out by the
-// kernel, which asks them: nothing else would ever end their connections.
-func TestOpaqueHalfOpenClients(t *testing.T) {
-	d, app, reg, _ := one(t, testkit.AppOptions{})
-	c := d.Dial(reg)
-	c.Send(upgrade)
-	r := app.Request()
-	r.Send(asking(testkit.RawOpaque(r.Stream)))
-	if f := r.Next(); f.Type != channel.Socket {
-		t.Fatalf("got %v", f)
-	}
-	fd := r.Descriptor()
-	defer unix.Close(fd)
-	for _, o := range []struct{ level, name, want int }{
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1}, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
-	} {
-		if got, err := unix.GetsockoptInt(fd, o.level, o.name); err != nil || got != o.want {
-			t.Errorf("option %d is %d, %v; want %d", o.name, got, err, o.want)
-		}
-	}
-	r.Cancel(0)
-}

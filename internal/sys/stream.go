@@ -118,15 +118,5 @@ func Reset(fd int) {
 	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
 
-// KeepAlive makes the kernel ask a silent peer whether it is still there, and
-// end the connection if nothing answers: after some 15 seconds, nine times, as
-// often as package net does.
-func KeepAlive(fd int) {
-	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9)
-}
-
 // Close closes fd.
 func Close(fd int) error { return unix.Close(fd) }
