@@ -22,6 +22,7 @@ type Answer struct {
 
 	entry *Entry
 	age   int64
+	ageAt int    // where AppendHead has put it
 	note  string // for Cache-Status
 	extra []byte // lines in place of Content-Type or Content-Length
 	form  form
@@ -208,7 +209,7 @@ func (a *Answer) Collapsed()   { a.note = noteCollapsed }
 // AppendHead appends the head as HTTP/1.1 text: all but what concerns the
 // connection, and the empty line.
 func (a *Answer) AppendHead(dst []byte) []byte {
-	e := a.entry
+	e, from := a.entry, len(dst)
 	switch a.form {
 	case whole:
 		dst = append(dst, e.data[:e.headEnd]...)
@@ -227,6 +228,7 @@ func (a *Answer) AppendHead(dst []byte) []byte {
 	}
 	dst = append(dst, a.extra...)
 	dst = append(dst, "Age: "...)
+	a.ageAt = len(dst) - from
 	dst = strconv.AppendInt(dst, a.age, 10)
 	dst = append(dst, "\r\nCache-Status: "+StatusName...)
 	dst = append(dst, a.note...)

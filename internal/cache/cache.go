@@ -14,6 +14,7 @@ import (
 // any goroutine.
 type Cache struct {
 	found  *otter.Cache[uint64, *resource]
+	serial atomic.Uint32 // of the last entry that was stored
 	shards [shardCount]shard
 
 	budget    atomic.Int64 // bytes
@@ -215,6 +216,7 @@ func (sh *shard) replace(c *Cache, r *resource, e *Entry) (freed int64) {
 	if len(keep) > 0 {
 		e.next = keep[0]
 	}
+	e.serial = c.serial.Add(1)
 	r.chain.Store(e)
 	r.space.Entries.Add(1)
 	return freed

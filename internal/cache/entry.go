@@ -38,6 +38,7 @@ type Entry struct {
 
 	lifetime, whileRevalidate, ifError uint32 // seconds
 	flags                              flags
+	serial                             uint32 // of the first in a chain: with stored it tells all apart that were ever there
 
 	hits    atomic.Uint32
 	lastHit atomic.Uint32 // seconds of the monotonic clock

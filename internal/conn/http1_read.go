@@ -110,6 +110,13 @@ func (c *http1) process(b []byte) []byte {
 					return b
 				}
 			}
+			var ask asked
+			if c.reg != nil && !c.parser.Started() {
+				var done bool
+				if ask, done = c.again(b); done {
+					return nil
+				}
+			}
 			limits := &c.s.limits.h1
 			if c.override().NoHost {
 				limits = &c.s.limits.noHost
@@ -127,7 +134,10 @@ func (c *http1) process(b []byte) []byte {
 				c.arm()
 				return b
 			}
-			b = c.begin(&c.s.req, b[n:])
+			if n < len(b) { // there is more than a request
+				ask = asked{}
+			}
+			b = c.begin(&c.s.req, b[n:], ask)
 		case content:
 			room := c.room()
 			if room == 0 {
@@ -217,8 +227,8 @@ func (c *http1) tooLong() bool {
 }
 
 // begin makes an exchange of a request whose head was read; b is what follows.
-// It returns what it did not use of that.
-func (c *http1) begin(r *h1.Request, b []byte) []byte {
+// It returns what it did not use of that. ask is the request, if it may be remembered.
+func (c *http1) begin(r *h1.Request, b []byte, ask asked) []byte {
 	c.body.Init(r)
 	c.received, c.drained = 0, 0
 	c.request = h1.Exchange{
@@ -252,6 +262,7 @@ func (c *http1) begin(r *h1.Request, b []byte) []byte {
 	facts := exchange.Facts{
 		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Peer: c.Conn, Addresses: c.text,
 	}
+	routes := c.s.Stage.Routes()
 	x, reg, refusal := c.s.Stage.Begin(c, &r.Request, &facts, body, complete)
 	c.x, c.reg = x, reg
 	if refusal.Status != 0 {
@@ -259,6 +270,9 @@ func (c *http1) begin(r *h1.Request, b []byte) []byte {
 		return b
 	}
 	if a := refusal.Stored; a != nil {
+		if x == nil {
+			c.remember(ask, r.Authority, a, routes)
+		}
 		c.Stored(a, x == nil)
 		if x != nil && c.x == x {
 			x.Send()

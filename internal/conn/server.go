@@ -40,6 +40,7 @@ type Server struct {
 	req      h1.Request       // being parsed
 	stored   message.Response // scratch: a head from the cache
 	pool     pool
+	repeats  repeats
 	dirty    []*Conn // with something to send at the end of the turn
 	spare    []*Conn // array for the next dirty
 	ending   bool    // in TurnEnd
@@ -102,6 +103,7 @@ func (s *Server) SetLimits(l config.Limits) {
 		drainEntityBody: l.DrainEntityBody.Milliseconds(),
 		minSendRate:     l.MinSendRate,
 	}
+	s.repeats.slots = nil // they were parsed by the old ones
 	s.limits.noHost = s.limits.h1
 	s.limits.noHost.NoHost = true
 	s.h2limits = h2.DefaultLimits

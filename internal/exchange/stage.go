@@ -16,14 +16,15 @@ type Addr = netip.Addr
 
 // Stage is the exchanges of one loop.
 type Stage struct {
-	loop   int
-	router Router
-	now    func() int64 // milliseconds
-	path   []byte       // scratch: canonical path
-	free   []*Exchange
-	busy   map[*Lane]struct{} // lanes in which something waits
-	quiet  quiet              // head of the list of exchanges with an idle limit
-	live   int
+	loop     int
+	router   Router
+	versions versioned    // router, if it is one
+	now      func() int64 // milliseconds
+	path     []byte       // scratch: canonical path
+	free     []*Exchange
+	busy     map[*Lane]struct{} // lanes in which something waits
+	quiet    quiet              // head of the list of exchanges with an idle limit
+	live     int
 
 	// Demands are shared with the other loops.
 	Demands *Demands
@@ -50,6 +51,7 @@ const (
 // NewStage makes the stage of a loop.
 func NewStage(loop int, router Router, now func() int64) *Stage {
 	s := &Stage{loop: loop, router: router, now: now, busy: map[*Lane]struct{}{}, Demands: new(Demands)}
+	s.versions, _ = router.(versioned)
 	s.quiet.next, s.quiet.prev = &s.quiet, &s.quiet
 	return s
 }

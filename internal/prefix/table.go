@@ -39,8 +39,9 @@ type Table[V, R any] struct {
 
 // A snapshot is one state of a Table, and immutable.
 type snapshot[V, R any] struct {
-	hasher hasher // the same for the life of the Table
-	ports  radix[portTable[V, R]]
+	hasher  hasher // the same for the life of the Table
+	version uint64
+	ports   radix[portTable[V, R]]
 }
 
 // A portTable holds what is registered and reserved on one port: a tree of segments for each host, by buckets.
@@ -196,8 +197,18 @@ func (t *Table[V, R]) edit(op string, p Prefix, change func(*node[V, R], *rest[R
 	} else {
 		snap.ports = snap.ports.with(p.Port, nil)
 	}
+	snap.version++
 	t.snap.Store(&snap)
 	return nil
+}
+
+// Version is the number of changes so far: what Match found is still right while it is the same. Ask
+// before Match.
+func (t *Table[V, R]) Version() uint64 {
+	if now := t.snap.Load(); now != nil {
+		return now.version
+	}
+	return 0
 }
 
 // foldedPath returns p's path in the form that the trees are walked with.
