@@ -54,6 +54,8 @@ type protocol interface {
 	// clientDone tells, perhaps several times, that the client has closed its
 	// side, though there may be something to read still.
 	clientDone()
+	// ahead hears of bytes that cannot be used now.
+	ahead()
 	// eof tells that everything that the client ever sent is read.
 	eof()
 	// settle draws the conclusions of a write, which may be incomplete.

@@ -62,6 +62,7 @@ func (r *rig) Data(*exchange.Exchange, []byte, bool)        {}
 func (r *rig) Trailers(*exchange.Exchange, []message.Field) {}
 func (r *rig) Cancel(*exchange.Exchange, uint16)            {}
 func (r *rig) Window(*exchange.Exchange, int)               {}
+func (r *rig) Ahead(*exchange.Exchange)                     {}
 func (r *rig) Socket(*exchange.Exchange, int, []byte) bool  { return false }
 func (r *rig) NoSocket(*exchange.Exchange)                  {}
 func (r *rig) Room() int                                    { return 1 << 20 }

@@ -122,6 +122,9 @@ func (c *http1) process(b []byte) []byte {
 				limits = &c.s.limits.noHost
 			}
 			n, err := c.parser.Parse(b, &c.s.req, limits)
+			if err != nil && c.handBack(exchange.TellUnparsed) {
+				return b
+			}
 			if err != nil && c.reg == nil && isForeign(b) {
 				c.foreign()
 				return nil
@@ -132,6 +135,9 @@ func (c *http1) process(b []byte) []byte {
 			}
 			if n == 0 {
 				c.arm()
+				return b
+			}
+			if followed(&c.s.req, b[n:]) && c.handBack(exchange.TellUpgrade) {
 				return b
 			}
 			if n < len(b) { // there is more than a request

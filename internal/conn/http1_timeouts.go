@@ -58,7 +58,8 @@ func (c *http1) waitsFor() waits {
 	case c.state == opaque && c.x != nil:
 	case c.out != nil:
 		return forSend
-	case c.state == head && c.parser.Started():
+	case c.state == head && (c.parser.Started() || c.reg == nil && c.tells(exchange.TellAccepted) != nil):
+		// A program that was told of the connection when it came counts from there.
 		return forHead
 	case c.state == head:
 		return forRequest

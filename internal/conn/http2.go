@@ -263,6 +263,9 @@ func (c *http2) settle() {
 // still be delivered.
 func (c *http2) clientDone() {}
 
+// ahead implements protocol.
+func (c *http2) ahead() {}
+
 // eof implements protocol.
 func (c *http2) eof() { c.close() }
 

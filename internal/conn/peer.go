@@ -36,10 +36,25 @@ func (c *Conn) Hangup() {
 	}
 }
 
+// Cut implements exchange.Peer.
+func (c *Conn) Cut() { c.close() }
+
 // AppendFacts implements exchange.Peer. It is called once for each worker that
 // sees the connection, so nothing of it is kept.
 func (c *Conn) AppendFacts(dst []byte) []byte {
-	f := channel.ConnectionFacts{Number: c.id}
+	return c.appendFacts(dst, channel.ConnectionFacts{Number: c.id})
+}
+
+// AppendAccepted implements exchange.Peer.
+func (c *Conn) AppendAccepted(dst []byte, registration uint32) []byte {
+	client, rest, _ := strings.Cut(c.text, "\x00")
+	local, _, _ := strings.Cut(rest, "\x00")
+	return c.appendFacts(dst, channel.ConnectionFacts{
+		Number: c.id, Flags: channel.ConnectionAccepted, Registration: registration, Client: client, Local: local,
+	})
+}
+
+func (c *Conn) appendFacts(dst []byte, f channel.ConnectionFacts) []byte {
 	if c.tls != nil {
 		state := c.tls.State()
 		describe(&f, &state, c.tls.Client())

@@ -14,6 +14,8 @@ func (c *Conn) pump() {
 		if !c.readable || !c.lingering && !c.proto.wants() {
 			if c.peerClosed && !c.lingering {
 				c.proto.clientDone()
+			} else if c.readable {
+				c.proto.ahead()
 			}
 			return
 		}
@@ -69,6 +71,9 @@ func (c *Conn) input(b []byte) {
 	}
 	if !c.closed {
 		c.keep(rest)
+		if len(c.in) > 0 {
+			c.proto.ahead()
+		}
 	}
 }
 

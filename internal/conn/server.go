@@ -144,6 +144,7 @@ func (s *Server) Accept(fd int, remote netip.AddrPort, e *Endpoint) {
 	case e.Scheme.Raw():
 		c.http1.startRaw()
 	default:
+		c.announce()
 		c.http1.arm()
 	}
 }

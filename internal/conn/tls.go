@@ -90,6 +90,7 @@ func (c *Conn) handshakeDone(err error) {
 		c.startHTTP2().arm()
 	case p == "" || p == "http/1.1":
 		c.proto = &c.http1
+		c.announce()
 		c.http1.arm()
 	default: // what was to be shown was in the handshake (RFC 8737)
 		c.bye()
@@ -101,6 +102,8 @@ func (c *Conn) handshakeDone(err error) {
 }
 
 func (c *secure) clientDone() {}
+
+func (c *secure) ahead() {}
 
 func (c *secure) eof() { c.close() }
 

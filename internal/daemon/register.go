@@ -48,6 +48,9 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 	}
 	override.BareErrors = p.ErrorPages != nil && !*p.ErrorPages
 	override.NoHost = p.RequireHost != nil && !*p.RequireHost
+	if override.Tell, cerr = tellOf(pre, p.Tell); cerr != nil {
+		return nil, cerr
+	}
 	if ms := p.CacheDurationMS; ms != 0 && (ms < 1000 || ms > maxMilliseconds) {
 		return nil, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(
 			"cache_duration_ms is %d: want 0 (not stored) or 1000 to %d", ms, maxMilliseconds)}
@@ -99,8 +102,16 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 		d.dropQueueIfUnused(q)
 		return nil, cerr
 	}
-	if p.Timeouts != nil {
-		reg.Change(override) // for all who share it: the last word counts
+	switch { // for all who share it: the last word counts
+	case p.Timeouts != nil:
+		if p.Tell == nil {
+			override.Tell = reg.Settings().Tell
+		}
+		reg.Change(override)
+	case p.Tell != nil:
+		o := *reg.Settings()
+		o.Tell = override.Tell
+		reg.Change(o)
 	}
 	reg.users++
 	s.regs[reg.ID]++
@@ -307,6 +318,33 @@ const maxMilliseconds = 1<<31 - 1
 
 func milliseconds(n int64) (time.Duration, bool) {
 	return time.Duration(n) * time.Millisecond, n >= 0 && n <= maxMilliseconds
+}
+
+// tellOf reads the parameter tell.
+func tellOf(pre prefix.Prefix, words []string) (t exchange.Tell, cerr *channel.Error) {
+	if len(words) == 0 {
+		return 0, nil
+	}
+	if pre.Kind == prefix.Explicit || pre.Path != "/" || pre.Scheme.Raw() {
+		return 0, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(
+			"tell is for prefixes that have a whole port, such as http://+:80/, and not for %s", pre)}
+	}
+	for _, w := range words {
+		switch w {
+		case channel.TellAccepted:
+			t |= exchange.TellAccepted
+		case channel.TellUnparsed:
+			t |= exchange.TellUnparsed
+		case channel.TellUpgrade:
+			t |= exchange.TellUpgrade
+		case channel.TellAhead:
+			t |= exchange.TellAhead
+		default:
+			return 0, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(
+				"tell has %.40q: want accepted, unparsed, upgrade and ahead", w)}
+		}
+	}
+	return t, nil
 }
 
 // overrideOf checks the timeouts of a registration.

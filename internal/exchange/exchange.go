@@ -43,6 +43,7 @@ type Exchange struct {
 	held     bool   // opaque: nothing goes to the worker, as the socket may be handed over
 	offered  bool   // the worker was sent the client's socket, and has not answered
 	raw      bool   // it is a connection without HTTP, opaque or nothing
+	ahead    bool   // the client has sent something behind its request
 	relayed  bool   // counted among those that are relayed
 	quiet    *quiet // opaque with an idle limit: its place in the stage's list
 
@@ -90,6 +91,9 @@ func (x *Exchange) Assign(w Worker, stream uint32, sendWindow, window int) {
 	x.grant, x.window = window, window
 	if x.halfEnd { // as the worker before knew
 		w.Cancel(x, channel.CancelHalfClosed)
+	}
+	if x.ahead {
+		w.Ahead(x)
 	}
 	if !x.reqEnded && x.client != nil {
 		x.client.ReadMore()

@@ -123,6 +123,7 @@ func (w *worker) Data(_ *Exchange, b []byte, end bool)    { w.note("data %d end=
 func (w *worker) Trailers(_ *Exchange, f []message.Field) { w.note("trailers %s", f[0].Name) }
 func (w *worker) Cancel(_ *Exchange, reason uint16)       { w.note("cancel %d", reason) }
 func (w *worker) Window(_ *Exchange, n int)               { w.note("window %d", n) }
+func (w *worker) Ahead(*Exchange)                         { w.note("ahead") }
 func (w *worker) Socket(_ *Exchange, fd int, pending []byte) bool {
 	w.note("socket %d %q", fd, pending)
 	return !w.deaf

@@ -7,6 +7,8 @@ type Peer interface {
 	Secure() bool
 	// AppendFacts appends the payload of a CONNECTION.
 	AppendFacts(dst []byte) []byte
+	// AppendAccepted is AppendFacts for a connection that has just come, to reg.
+	AppendAccepted(dst []byte, registration uint32) []byte
 	// Untrusted says why the client is not trusted with a request for authority;
 	// the zero Refusal if it is. Authorities that a program has brought count for
 	// its own registration only, which is that of the request; 0: for none.
@@ -18,6 +20,8 @@ type Peer interface {
 	// Hangup ends the connection if nothing is under way on it, or behind the
 	// answer that is being sent.
 	Hangup()
+	// Cut ends it whatever is under way on it.
+	Cut()
 }
 
 // Witness is a worker that was told of a connection, and hears of its end.

@@ -55,6 +55,7 @@ type Override struct {
 
 	BareErrors bool // answers of the daemon itself have no page
 	NoHost     bool // HTTP/1.1 requests may come without Host
+	Tell       Tell // what the program wants to see of its clients
 }
 
 // Router finds the registration for a request. A *prefix.Table is one.

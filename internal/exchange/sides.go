@@ -66,6 +66,8 @@ type Worker interface {
 	Trailers(x *Exchange, fields []message.Field)
 	Cancel(x *Exchange, reason uint16)
 	Window(x *Exchange, n int)
+	// Ahead tells that the client has sent something behind its request.
+	Ahead(x *Exchange)
 	// Socket offers the client's socket with the bytes that were read of it; the
 	// descriptor stays the caller's. It reports false if that is not possible now.
 	Socket(x *Exchange, fd int, pending []byte) bool

@@ -130,25 +130,29 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 	default:
 		return nil, nil, refuseNotFound
 	}
+	if f.Raw {
+		x, refusal := s.raw(c, reg, r, f)
+		return x, reg, refusal
+	}
 	if refusal := s.untrusted(reg, f, r.Authority, path); refusal.Status != 0 {
 		return nil, reg, refusal
 	}
 	if m := reg.Settings().MaxBody; m != nil && *m > 0 && r.ContentLength > *m {
 		return nil, reg, refuseMaxBody
 	}
-	if (f.Raw || r.Upgrade) && reg.Queue.OpaqueFull() {
+	if r.Upgrade && reg.Queue.OpaqueFull() {
 		// What it could become is not to be had. (CONNECT is rare, and Opaque looks
 		// again.)
 		reg.Queue.Lane(s.loop).Rejected.Add(1)
 		return nil, reg, refuseOpaque
 	}
 	x := s.get()
-	x.client, x.reg, x.peer, x.raw = c, reg, f.Peer, f.Raw
+	x.client, x.reg, x.peer = c, reg, f.Peer
 	x.reqEnded = complete
-	if reg.Affinity != nil && !f.Raw {
+	if reg.Affinity != nil {
 		x.key, x.learns = reg.Affinity.key(r, f)
 	}
-	if reg.Space != nil && s.Cache != nil && !f.Raw {
+	if reg.Space != nil && s.Cache != nil {
 		if x, refusal, done := s.consult(x, r, f, path, complete && len(body) == 0); done {
 			return x, reg, refusal
 		}
@@ -170,6 +174,25 @@ func (s *Stage) Begin(c Client, r *message.Request, f *Facts, body []byte, compl
 		return nil, reg, refuseFull
 	}
 	return x, reg, Refusal{}
+}
+
+// raw is Begin for a connection without HTTP, whose registration is known.
+func (s *Stage) raw(c Client, reg *Registration, r *message.Request, f *Facts) (*Exchange, Refusal) {
+	if reg.Queue.OpaqueFull() {
+		reg.Queue.Lane(s.loop).Rejected.Add(1)
+		return nil, refuseOpaque
+	}
+	x := s.get()
+	x.client, x.reg, x.peer, x.raw, x.reqEnded = c, reg, f.Peer, true, true
+	if !x.encode(r, f, nil, true) {
+		s.put(x)
+		return nil, refuseTooLong
+	}
+	if !s.submit(x) {
+		s.put(x)
+		return nil, refuseFull
+	}
+	return x, Refusal{}
 }
 
 // submit gives the exchange to its queue; false if that is full.

@@ -178,10 +178,16 @@ func (l *Lane[T]) Join(t Taker[T]) *Seat[T] { return l.JoinAs(t, 0) }
 // affinity knows it.
 func (l *Lane[T]) JoinAs(t Taker[T], id uint64) *Seat[T] {
 	s := &Seat[T]{taker: t, id: id, lane: l}
-	if l.queue.Pins != nil {
-		l.seats = append(l.seats, s)
-	}
+	l.seats = append(l.seats, s)
 	return s
+}
+
+// Only is the worker of a lane that has no other; false if there are several, or none.
+func (l *Lane[T]) Only() (t Taker[T], ok bool) {
+	if len(l.seats) != 1 {
+		return nil, false
+	}
+	return l.seats[0].taker, true
 }
 
 // Leave ends the seat. It is taken out of the ring at once: in a lane that no

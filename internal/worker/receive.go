@@ -137,7 +137,7 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		c.hangup(number)
+		c.hangup(number, h.Value == channel.DisconnectNow)
 		return nil
 	case channel.Response, channel.Data, channel.Trailers, channel.File, channel.Window, channel.Cancel:
 	case channel.Socket:

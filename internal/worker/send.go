@@ -41,17 +41,45 @@ func (c *Channel) tell(p exchange.Peer) {
 	at := len(c.out)
 	c.out = channel.AppendHeader(c.out, channel.Header{Type: channel.Connection})
 	c.out = p.AppendFacts(c.out)
+	c.told(p, at)
+}
+
+// told finishes a CONNECTION that begins at c.out[at], and remembers the connection.
+func (c *Channel) told(p exchange.Peer, at int) {
 	channel.PutLength(c.out[at:], len(c.out)-at-channel.HeaderSize)
+	c.wrote()
 	if c.peers == nil {
 		c.peers = map[uint64]exchange.Peer{}
 	}
 	c.peers[p.Number()] = p
 }
 
+// maxAnnounced is how many bytes may wait for the application before it hears no
+// more of connections that have come: it will with their first request. So one
+// that does not read is not cut for what strangers do.
+const maxAnnounced = 64 << 10
+
+// Announce implements exchange.Announcer.
+func (c *Channel) Announce(p exchange.Peer, registration uint32) {
+	if c.dead || c.leaving || c.tells == TellNone || c.tells == TellTLS && !p.Secure() || c.unsent() > maxAnnounced || !p.Witnesses().Add(c) {
+		return
+	}
+	at := len(c.out)
+	c.out = channel.AppendHeader(c.out, channel.Header{Type: channel.Connection})
+	c.out = p.AppendAccepted(c.out, registration)
+	c.told(p, at)
+}
+
 // hangup ends a connection that the application was told of and wants no more
 // of. Where another application had the last request, it is that one's matter.
-func (c *Channel) hangup(number uint64) {
-	if p := c.peers[number]; p != nil && p.Witnesses().Last(c) {
+func (c *Channel) hangup(number uint64, now bool) {
+	p := c.peers[number]
+	if p == nil || !p.Witnesses().Last(c) {
+		return
+	}
+	if now {
+		p.Cut()
+	} else {
 		p.Hangup()
 	}
 }
@@ -237,6 +265,12 @@ func (c *Channel) Cancel(x *exchange.Exchange, reason uint16) {
 // Window implements exchange.Worker.
 func (c *Channel) Window(x *exchange.Exchange, n int) {
 	c.out = channel.AppendUint32Frame(c.out, channel.Window, x.Stream, uint32(n))
+	c.wrote()
+}
+
+// Ahead implements exchange.Worker.
+func (c *Channel) Ahead(x *exchange.Exchange) {
+	c.out = channel.AppendFrame(c.out, channel.Ahead, 0, x.Stream, 0, nil)
 	c.wrote()
 }
 

@@ -28,8 +28,8 @@ const registrations = new Set();
 const waiting = new Set(); // registrations that a lost session took with it
 const byId = new Map(); // the daemon's number → registration
 
-// A registration: { url, queue, timeouts, exchange, referenced, registered(result),
-// refused(err) }. The class `exchange` is what its requests become.
+// A registration: { url, queue, timeouts, tell, exchange, referenced, registered(result),
+// refused(err), accepted(loop, facts, client, local) }. The class `exchange` is what its requests become.
 
 // Unregistered answers what was on its way when its prefix was given back.
 class Unregistered extends Exchange {
@@ -47,6 +47,12 @@ function exchangeOf(loop, stream, flags, b, start, end) {
   return new Class(loop, stream, flags, b, start, end, registration);
 }
 
+// accepted tells the owner of a port of a connection that has come.
+function accepted(loop, facts, { registration, client, local }) {
+  const r = byId.get(registration);
+  if (r !== undefined && r.accepted !== undefined) r.accepted(loop, facts, client, local);
+}
+
 // binding counts the register calls whose answers are on their way.
 let binding = 0;
 
@@ -58,7 +64,7 @@ function open() {
   if (opening !== null) return opening;
   opening = root.runInAsyncScope(async () => {
     const path = await locate();
-    const options = { window: settings.window, credit: settings.credit, exchange: exchangeOf, routable, connections: 'all', disconnected: (loop, facts) => disconnected(facts) };
+    const options = { window: settings.window, credit: settings.credit, exchange: exchangeOf, routable, connections: 'all', accepted, disconnected: (loop, facts) => disconnected(facts) };
     const s = new Session(path, options, (err) => ended(s, err));
     session = s;
     updateRef();
@@ -105,6 +111,8 @@ async function bind(s, registration) {
   if (queue !== undefined) params.queue = queue;
   if (settings.queueLength !== undefined) params.limit = settings.queueLength;
   if (affinity !== undefined) params.affinity = affinity;
+  const wanted = registration.tell && registration.tell();
+  if (wanted) params.tell = wanted;
   const chosen = timeouts && timeouts();
   if (chosen) params.timeouts = chosen;
   if (registration.errorPages === false) params.error_pages = false;

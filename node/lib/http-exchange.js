@@ -9,6 +9,8 @@
 // genuine function for a parsed head. It is called with a genuine
 // IncomingMessage. The parser never sees a byte.
 
+const http = require('http');
+const https = require('https');
 const { AsyncResource } = require('async_hooks');
 const { Exchange, EMPTY } = require('./channel/exchange');
 const { Cancel, Flag, RequestFlag } = require('./channel/frame');
@@ -65,6 +67,10 @@ class HttpExchange extends Exchange {
     }
     this.socket = socket;
     socket[kExchange] = this;
+    if ((this.requestFlags & RequestFlag.RAW) !== 0) {
+      this.takeBytes();
+      return;
+    }
     socket[kRead] += this.length > 0 ? this.length : 0;
 
     const req = new listener.Request(socket);
@@ -139,53 +145,34 @@ class HttpExchange extends Exchange {
 
   // connect makes the socket of a connection that is new to the server.
   connect() {
-    const { listener, text, version, connection } = this;
-    const { server } = listener;
-    if (server.maxConnections != null && server._connections >= server.maxConnections) {
-      const socket = createSocket(null, false, undefined, listener.peerOf(text[3]), listener.peerOf(text[4]), () => {});
-      server.emit('drop', {
-        localAddress: socket.localAddress, localPort: socket.localPort, localFamily: socket.localFamily,
-        remoteAddress: socket.remoteAddress, remotePort: socket.remotePort, remoteFamily: socket.remoteFamily,
-      });
-      this.abort();
-      return null;
-    }
+    const { text, version, connection } = this;
     const key = version < 20 ? connection : this;
-    const { facts } = this;
-    const socket = createSocket(server, listener.secure, facts, listener.peerOf(text[3]), listener.peerOf(text[4]), () => gone(listener, key, socket, facts));
-    if (facts !== undefined && version < 20) keep(facts, socket);
-    server._connections++;
-    listener.look();
-    if (listener.secure && server.requestCert === true && server.rejectUnauthorized !== false && !socket.authorized) {
-      // As Node does: the client is told nothing.
-      socket.on('error', () => {});
-      server.emit('tlsClientError', coded(Error, 'ECONNRESET', 'socket hang up'), socket);
-      socket.destroy();
-      this.abort();
-      return null;
-    }
-    listener.sockets.set(key, socket);
-    server.emit(listener.secure ? 'secureConnection' : 'connection', socket);
-    if (socket.parser) {
-      // The genuine server watches its parsers for heads that come slowly; the
-      // daemon does that.
-      socket.parser.remove();
-      // What the genuine listener has attached, to be called or taken away. Its
-      // listeners are the first ones, but for net's own 'end'.
-      socket[kGenuine] = {
-        data: socket.listeners('data')[0],
-        close: socket.listeners('close')[0],
-        drain: socket.listeners('drain')[0],
-        error: socket.listeners('error')[0],
-        timeout: socket.listeners('timeout')[0],
-        end: socket.listeners('end')[1],
-        resume: socket.listeners('resume')[0],
-        pause: socket.listeners('pause')[0],
-      };
-      socket.on('close', closeResponse);
-      socket[kServes] = true;
-    }
+    const socket = connect(this.listener, key, this.facts, text[3], text[4], null);
+    if (socket === null) this.abort();
     return socket;
+  }
+
+  // takeBytes gives what is no request that the daemon would take to Node's own
+  // parser, on the socket of its connection: it answers as it would have.
+  takeBytes() {
+    const { socket, listener } = this;
+    strip(socket);
+    http._connectionListener.call(listener.server, socket);
+    this.leaveFrames();
+  }
+
+  // leaveFrames: from here on the genuine parser reads the client's bytes, and the
+  // genuine response writes them.
+  leaveFrames() {
+    this.socket[kOpaque] = true;
+    this.upgraded = true;
+    this.turnOpaque(EMPTY, 0);
+  }
+
+  // ahead: the client has sent something behind a request that is not answered
+  // yet. If that takes longer, Node sees it as it would have.
+  ahead() {
+    if (this.version < 20) setImmediate(readAhead, this);
   }
 
   // finish: the socket of a stream of HTTP/2 ends with it.
@@ -319,9 +306,9 @@ class HttpExchange extends Exchange {
 
   // finished is called when the genuine response has written its last byte.
   finished() {
-    if (this.answered || this.over) return;
+    if (this.answered || this.over || this.upgraded) return;
     this.answered = true;
-    if (!this.headSent || this.raw || this.upgraded) return;
+    if (!this.headSent || this.raw) return;
     if (!this.complete && isRead(this.req)) return; // the program goes on reading the body: bodyEnd ends the stream
     this.conclude();
     if (!this.complete) { // the daemon drops the rest of the body
@@ -341,13 +328,7 @@ class HttpExchange extends Exchange {
   upgrade() {
     const { socket, req, listener } = this;
     const { server } = listener;
-    const genuine = socket[kGenuine];
-    // This frees the parser; nothing else is in flight on the connection.
-    genuine.close.call(socket);
-    for (const name of Object.keys(genuine)) if (genuine[name]) socket.removeListener(name, genuine[name]);
-    socket.removeListener('close', closeResponse);
-    socket[kServes] = false;
-    for (const name of ['on', 'addListener', 'prependListener', 'setEncoding']) delete socket[name];
+    strip(socket);
     socket.readableFlowing = null;
     socket._writableState.corked = 0;
     socket[kOpaque] = true;
@@ -449,6 +430,91 @@ class HttpExchange extends Exchange {
   }
 }
 
+// strip takes everything away that the genuine listener has attached, and frees
+// the parser; nothing is in flight on the connection.
+function strip(socket) {
+  const genuine = socket[kGenuine];
+  genuine.close.call(socket);
+  for (const name of Object.keys(genuine)) if (genuine[name]) socket.removeListener(name, genuine[name]);
+  socket.removeListener('close', closeResponse);
+  socket[kServes] = false;
+  for (const name of ['on', 'addListener', 'prependListener', 'setEncoding']) delete socket[name];
+}
+
+// connect makes the socket of a connection that is new to the server, or closes
+// one that is too many. loop is where it was announced before it had a request,
+// else null.
+function connect(listener, key, facts, client, local, loop) {
+  const { server } = listener;
+  const peer = listener.peerOf(client);
+  const here = listener.peerOf(local);
+  if (server.maxConnections != null && server._connections >= server.maxConnections) {
+    const socket = createSocket(null, false, undefined, peer, here, () => {});
+    server.emit('drop', {
+      localAddress: socket.localAddress, localPort: socket.localPort, localFamily: socket.localFamily,
+      remoteAddress: socket.remoteAddress, remotePort: socket.remotePort, remoteFamily: socket.remoteFamily,
+    });
+    return null;
+  }
+  const socket = createSocket(server, listener.secure, facts, peer, here, () => gone(listener, key, socket, facts, loop));
+  if (loop !== null) loop.hold();
+  if (facts !== undefined && typeof key === 'number') keep(facts, socket);
+  server._connections++;
+  listener.look();
+  if (listener.secure && server.requestCert === true && server.rejectUnauthorized !== false && !socket.authorized) {
+    // As Node does: the client is told nothing.
+    socket.on('error', () => {});
+    server.emit('tlsClientError', coded(Error, 'ECONNRESET', 'socket hang up'), socket);
+    socket.destroy();
+    return null;
+  }
+  listener.sockets.set(key, socket);
+  if (listener.secure) {
+    if (server.listenerCount('connection') > 1) emitConnection(server, socket);
+    server.emit('secureConnection', socket);
+  } else {
+    server.emit('connection', socket);
+  }
+  if (socket.parser) {
+    // The genuine server watches its parsers for heads that come slowly; the
+    // daemon does that.
+    socket.parser.remove();
+    // What the genuine listener has attached, to be called or taken away. Its
+    // listeners are the first ones, but for net's own 'end'.
+    socket[kGenuine] = {
+      data: socket.listeners('data')[0],
+      close: socket.listeners('close')[0],
+      drain: socket.listeners('drain')[0],
+      error: socket.listeners('error')[0],
+      timeout: socket.listeners('timeout')[0],
+      end: socket.listeners('end')[1],
+      resume: socket.listeners('resume')[0],
+      pause: socket.listeners('pause')[0],
+    };
+    socket.on('close', closeResponse);
+    socket[kServes] = true;
+  }
+  return socket;
+}
+
+// emitConnection is 'connection' of an https server, but not for the genuine
+// listener, which would begin a handshake.
+const handshake = https.createServer().listeners('connection')[0];
+function emitConnection(server, socket) {
+  for (const listener of server.rawListeners('connection')) {
+    if (listener !== handshake) Reflect.apply(listener, server, [socket]);
+  }
+}
+
+// accepted is told of a connection that has come to a program that listens to
+// that.
+function accepted(listener, loop, facts, client, local) {
+  listener.resource.runInAsyncScope(() => {
+    const socket = connect(listener, facts.number, facts, client, local, loop);
+    if (socket === null) loop.hangUp(facts.number, true);
+  });
+}
+
 // keep remembers a socket until its connection ends. Requests of one connection
 // may come to several servers, and to each it is a socket of its own.
 function keep(facts, socket) {
@@ -457,8 +523,12 @@ function keep(facts, socket) {
 }
 
 // gone lets go of a socket that was destroyed; its connection may go on.
-function gone(listener, key, socket, facts) {
+function gone(listener, key, socket, facts, loop) {
   listener.forget(key, socket);
+  if (loop !== null) {
+    loop.release();
+    if (socket[kExchange] === null) loop.hangUp(key, true); // it had no request yet, and shall have none
+  }
   if (facts === undefined || facts.socket === undefined) return;
   const rest = [].concat(facts.socket).filter((s) => s !== socket);
   facts.socket = rest.length === 0 ? undefined : rest;
@@ -474,6 +544,14 @@ function disconnected(facts) {
 function enter(x) {
   x.resource = new AsyncResource('HTTPINCOMINGMESSAGE');
   x.resource.runInAsyncScope(x.start, x);
+}
+
+// readAhead turns a request that is still not answered into bytes.
+function readAhead(x) {
+  const { socket } = x;
+  if (x.over || x.headSent || x.upgraded || x.raw || x.gone || x.broken || !x.complete || x.pendingHead !== null) return;
+  if (socket === null || socket.destroyed || !socket.parser) return;
+  x.leaveFrames();
 }
 
 function push(stream, bytes) {
@@ -621,4 +699,4 @@ function trailerList(text) {
   return list;
 }
 
-module.exports = { HttpExchange, disconnected, kInfo };
+module.exports = { HttpExchange, accepted, disconnected, kInfo };

@@ -17,7 +17,7 @@ const { AsyncResource } = require('async_hooks');
 const front = require('./front');
 const settings = require('./settings');
 const { queueName } = require('./workers');
-const { HttpExchange } = require('./http-exchange');
+const { HttpExchange, accepted } = require('./http-exchange');
 const { kExchange } = require('./socket');
 const { certificateOf } = require('./tls');
 const { listenError, coded } = require('./errors');
@@ -54,13 +54,14 @@ class Listener {
 
   // open registers the prefixes; the server emits 'listening' or 'error'.
   async open(urls, queue, affinity) {
-    const { headersTimeout, requestTimeout, keepAliveTimeout } = this.server;
-    this.sent = `${headersTimeout} ${requestTimeout} ${keepAliveTimeout}`;
+    this.sent = this.wishes();
     this.registrations = urls.map((url) => ({
       url,
       queue: queue === undefined ? queueName(url) : queue,
       affinity,
       timeouts: () => timeouts(this.server, this.changed),
+      tell: this.where.urls === undefined ? () => tells(this.server, this.secure) : undefined,
+      accepted: (loop, facts, client, local) => accepted(this, loop, facts, client, local),
       // A port of its own answers as Node would. Where Host must be, the genuine
       // server says by itself.
       errorPages: this.where.urls === undefined ? false : undefined,
@@ -106,11 +107,17 @@ class Listener {
     return Promise.all(all.map((r) => front.unregister(r).catch(() => {})));
   }
 
-  // look sends the daemon the timeouts that the program has changed since it
-  // listens. Programs set them at any time, as plain properties.
-  look() {
+  // wishes is what the daemon was told, or has to be, in one string.
+  wishes() {
     const { headersTimeout, requestTimeout, keepAliveTimeout } = this.server;
-    const now = `${headersTimeout} ${requestTimeout} ${keepAliveTimeout}`;
+    const times = `${headersTimeout} ${requestTimeout} ${keepAliveTimeout}`;
+    return this.where.urls === undefined ? `${times} ${tells(this.server, this.secure)}` : times;
+  }
+
+  // look sends the daemon what the program has changed since it listens: timeouts,
+  // which programs set at any time as plain properties, and listeners.
+  look() {
+    const now = this.wishes();
     if (now === this.sent) return;
     this.sent = now;
     this.changed = true;
@@ -207,6 +214,24 @@ function timeouts(server, changed) {
   }
   return Object.keys(t).length > 0 ? t : undefined;
 }
+
+// tells is what a program that has a port for itself wants to see of its clients
+// (docs/channel.md section 3.6). What nobody listens to would cost this process
+// something for nothing.
+function tells(server, secure) {
+  const tell = ['ahead'];
+  const came = server.listenerCount('connection') + (secure ? server.listenerCount('secureConnection') - 1 : 0);
+  if (came > 1) tell.push('accepted');
+  if (server.listenerCount('clientError') > 0 || server.insecureHTTPParser === true || server.maxHeaderSize > 0 || OTHER_PARSER) {
+    tell.push('unparsed');
+  }
+  if (server.listenerCount('upgrade') + server.listenerCount('connect') > 0) tell.push('upgrade');
+  return tell;
+}
+
+// OTHER_PARSER: the command line asks for a parser with other limits than Node's own.
+const OTHER_PARSER = [...process.execArgv, ...(process.env.NODE_OPTIONS || '').split(' ')]
+  .some((option) => /^--(?:insecure-http-parser|max-http-header-size\b)/.test(option));
 
 // ---- cluster ----
 
@@ -336,15 +361,15 @@ function makeCloseIdle(genuine) {
   return function closeIdleConnections() {
     genuine.call(this);
     for (const socket of socketsOf(this)) {
-      if (socket.parser && (!socket._httpMessage || socket._httpMessage.finished) && !busy(socket)) socket.destroy();
+      // As in Node, one that waits for its first request is not idle.
+      if (socket[kExchange] !== null && socket.parser && (!socket._httpMessage || socket._httpMessage.finished) && !busy(socket)) socket.destroy();
     }
   };
 }
 
 // busy: the answer is complete, and the program still reads the request.
 function busy(socket) {
-  const x = socket[kExchange];
-  return x !== null && !x.over;
+  return !socket[kExchange].over;
 }
 
 // socketsOf are the connections of a server, also after it was closed.

@@ -68,6 +68,7 @@ function words(type, flags, stream, value, b, start, end) {
         verdict: facts.verdict, verdict_code: facts.verdictCode, presented: facts.presented,
         server_name: bytesOf(facts.serverName), protocol: bytesOf(facts.protocol),
         verdict_name: bytesOf(facts.verdictName), verdict_text: bytesOf(facts.verdictText),
+        registration: facts.registration, client: facts.client, local: facts.local,
         certificates: facts.certificates.map((der) => der.latin1Slice()), chains: facts.chains,
       };
       for (const [key, value] of Object.entries(rest)) if (value && value.length !== 0) w[key] = value;
@@ -90,7 +91,7 @@ function expected(recorded) {
 }
 
 const fromDaemon = new Set(['WELCOME', 'REPLY', 'REQUEST', 'DATA', 'TRAILERS', 'WINDOW', 'CANCEL', 'GOAWAY',
-  'CONNECTION', 'DISCONNECTION']);
+  'CONNECTION', 'DISCONNECTION', 'AHEAD']);
 
 function collector() {
   const got = [];

@@ -55,13 +55,14 @@ const (
 	Connection    Type = 0x19
 	Disconnection Type = 0x1A
 	Socket        Type = 0x1B
+	Ahead         Type = 0x1D
 )
 
 var typeNames = map[Type]string{
 	Hello: "HELLO", Welcome: "WELCOME", Call: "CALL", Reply: "REPLY", Request: "REQUEST", Response: "RESPONSE",
 	Data: "DATA", Trailers: "TRAILERS", File: "FILE", Window: "WINDOW", Cancel: "CANCEL", Credit: "CREDIT", GoAway: "GOAWAY",
 	Connection: "CONNECTION", Disconnection: "DISCONNECTION",
-	Socket: "SOCKET",
+	Socket: "SOCKET", Ahead: "AHEAD",
 }
 
 func (t Type) String() string {
@@ -119,7 +120,8 @@ var shapes = [256]shape{
 	Socket:   {stream: notZero, value: SocketPassed, max: MaxPayload},
 
 	Connection:    {stream: zero, min: ConnectionFixed, max: MaxPayload},
-	Disconnection: {stream: zero, min: DisconnectionSize, max: DisconnectionSize},
+	Disconnection: {stream: zero, min: DisconnectionSize, max: DisconnectionSize, value: DisconnectNow},
+	Ahead:         {stream: notZero},
 }
 
 // Reasons in the value of a CANCEL from the daemon; section 7.
@@ -133,6 +135,10 @@ const (
 // GoAwaySoon is the value of a GOAWAY that only announces the daemon's end;
 // section 7.
 const GoAwaySoon = 1
+
+// DisconnectNow is the value of a DISCONNECTION by which an application ends a
+// connection whatever is under way on it; section 4.1.
+const DisconnectNow = 1
 
 // Values of a SOCKET; section 9.
 const (

@@ -24,6 +24,11 @@ type ConnectionFacts struct {
 	Certificates [][]byte
 	Presented    int
 	Chains       [][]byte
+
+	// With ConnectionAccepted: whose connection it is, and both addresses as in a
+	// REQUEST.
+	Registration  uint32
+	Client, Local string
 }
 
 // ConnectionFlags of a CONNECTION.
@@ -34,6 +39,7 @@ const (
 	ConnectionResumed   ConnectionFlags = 1 // the handshake was short: keys of an earlier connection
 	ConnectionAsked     ConnectionFlags = 2 // the client was asked for a certificate
 	ConnectionTruncated ConnectionFlags = 4 // certificates or chains did not fit and are left out
+	ConnectionAccepted  ConnectionFlags = 8 // it has just come: there may never be a request
 )
 
 // Sizes and bounds of a CONNECTION.
@@ -76,7 +82,11 @@ func AppendConnection(dst []byte, c *ConnectionFacts) []byte {
 			flags |= ConnectionTruncated
 		}
 	}
-	strings := [...]string{c.ServerName, c.Protocol, c.VerdictName, c.VerdictText}
+	all := [...]string{c.ServerName, c.Protocol, c.VerdictName, c.VerdictText, c.Client, c.Local}
+	strings, registration := all[:4], uint32(0)
+	if flags&ConnectionAccepted != 0 {
+		strings, registration = all[:], c.Registration
+	}
 	text := 0
 	for _, s := range strings {
 		text += len(s) + 1
@@ -88,7 +98,8 @@ func AppendConnection(dst []byte, c *ConnectionFacts) []byte {
 	dst = append(dst, byte(flags), c.Verdict)
 	dst = binary.LittleEndian.AppendUint32(dst, c.Code)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(text))
-	dst = append(dst, byte(n), byte(min(c.Presented, n)), byte(chains), 0, 0, 0, 0, 0)
+	dst = append(dst, byte(n), byte(min(c.Presented, n)), byte(chains), 0)
+	dst = binary.LittleEndian.AppendUint32(dst, registration)
 	for _, s := range strings {
 		dst = append(append(dst, s...), 0)
 	}
@@ -118,18 +129,22 @@ func ParseConnection(payload []byte) (c ConnectionFacts, err error) {
 		Group:   binary.LittleEndian.Uint16(payload[12:]),
 		Flags:   ConnectionFlags(payload[14]), Verdict: payload[15],
 		Code:      binary.LittleEndian.Uint32(payload[16:]),
-		Presented: int(payload[25]),
+		Presented: int(payload[25]), Registration: binary.LittleEndian.Uint32(payload[28:]),
 	}
 	text := binary.LittleEndian.Uint32(payload[20:])
 	certs, chains := int(payload[24]), int(payload[26])
 	rest := payload[ConnectionFixed:]
 	if text > maxConnectionText || int(text) > len(rest) || c.Presented > certs ||
-		payload[27]|payload[28]|payload[29]|payload[30]|payload[31] != 0 {
+		payload[27] != 0 || c.Registration != 0 && c.Flags&ConnectionAccepted == 0 {
 		return c, ErrPayload
 	}
 	block := Fields{Block: rest[:text]}
 	rest = rest[text:]
-	for _, s := range []*string{&c.ServerName, &c.Protocol, &c.VerdictName, &c.VerdictText} {
+	strings := []*string{&c.ServerName, &c.Protocol, &c.VerdictName, &c.VerdictText, &c.Client, &c.Local}
+	if c.Flags&ConnectionAccepted == 0 {
+		strings = strings[:4]
+	}
+	for _, s := range strings {
 		b, err := block.Text()
 		if err != nil {
 			return c, err
@@ -175,7 +190,7 @@ func ParseConnection(payload []byte) (c ConnectionFacts, err error) {
 	return c, nil
 }
 
-// AppendDisconnection appends a whole DISCONNECTION.
+// AppendDisconnection appends a whole DISCONNECTION of the daemon.
 func AppendDisconnection(dst []byte, number uint64) []byte {
 	dst = AppendHeader(dst, Header{Length: DisconnectionSize, Type: Disconnection})
 	return binary.LittleEndian.AppendUint64(dst, number)

@@ -104,7 +104,19 @@ type RegisterParams struct {
 	// Affinity keeps the requests of one client with one worker. Set by the creator of
 	// the queue.
 	Affinity *Affinity `json:"affinity,omitempty"`
+	// Tell lists what the program wants to see of clients that the daemon deals with
+	// alone otherwise; see TellAccepted.
+	Tell []string `json:"tell,omitzero"`
 }
+
+// The words of Tell (docs/channel.md section 3.6). They are for prefixes that have
+// a whole port, and hold while no other registration is on it.
+const (
+	TellAccepted = "accepted" // connections when they come, and not with their first request
+	TellUnparsed = "unparsed" // what is not valid HTTP, as a connection without HTTP
+	TellUpgrade  = "upgrade"  // so also upgrades with something behind their head
+	TellAhead    = "ahead"    // that a client goes on to send before it has its answer
+)
 
 // Affinity says what requests are kept together by (docs/channel.md section 3.2).
 type Affinity struct {

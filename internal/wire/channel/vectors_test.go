@@ -178,7 +178,7 @@ var (
 	connectionFlagNames = []struct {
 		name string
 		flag ConnectionFlags
-	}{{"RESUMED", ConnectionResumed}, {"ASKED", ConnectionAsked}, {"TRUNCATED", ConnectionTruncated}}
+	}{{"RESUMED", ConnectionResumed}, {"ASKED", ConnectionAsked}, {"TRUNCATED", ConnectionTruncated}, {"ACCEPTED", ConnectionAccepted}}
 	jsonTypes = map[Type]func() any{
 		Hello:   func() any { return new(HelloMessage) },
 		Welcome: func() any { return new(WelcomeMessage) },
@@ -301,6 +301,7 @@ func decode(b []byte) (d description, rest []byte, err error) {
 		d.TLSVersion, d.CipherSuite, d.Group = c.Version, c.Suite, c.Group
 		d.Verdict, d.VerdictCode, d.Presented = c.Verdict, c.Code, c.Presented
 		d.ServerName, d.Protocol = octets(c.ServerName), octets(c.Protocol)
+		d.Registration, d.Client, d.Local = c.Registration, octets(c.Client), octets(c.Local)
 		d.VerdictName, d.VerdictText = octets(c.VerdictName), octets(c.VerdictText)
 		d.ConnectionFlags = []string{}
 		for _, f := range connectionFlagNames {
@@ -411,11 +412,12 @@ func encode(t testing.TB, d description) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return AppendDisconnection(nil, n)
+		return AppendFrame(nil, typ, flags, 0, d.Value, AppendDisconnection(nil, n)[HeaderSize:])
 	case Connection:
 		c := ConnectionFacts{
 			Version: d.TLSVersion, Suite: d.CipherSuite, Group: d.Group, Verdict: d.Verdict, Code: d.VerdictCode, Presented: d.Presented,
 			ServerName: string(d.ServerName), Protocol: string(d.Protocol), VerdictName: string(d.VerdictName), VerdictText: string(d.VerdictText),
+			Registration: d.Registration, Client: string(d.Client), Local: string(d.Local),
 		}
 		var err error
 		if c.Number, err = strconv.ParseUint(d.Connection, 10, 64); err != nil {

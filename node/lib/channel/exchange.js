@@ -7,6 +7,7 @@
 //   bodyChunk(buffer)     bytes of the request body; false: no more for now
 //   bodyEnd(trailers)     the request is complete; trailers: [name, value, …]
 //   cancelled(reason)     CANCEL from the daemon
+//   ahead()               the client sends more, and has no answer yet
 //   lost()                the connection to the daemon is gone
 //   writable()            held writes went out: more may be written
 //
@@ -422,6 +423,7 @@ class Exchange {
   bodyChunk() { return true; }
   bodyEnd() {}
   cancelled() { this.cancel(0); }
+  ahead() {}
   lost() {}
   writable() {}
 }

@@ -16,7 +16,7 @@ const Type = Object.freeze({
   REQUEST: 0x10, RESPONSE: 0x11, DATA: 0x12, TRAILERS: 0x13, FILE: 0x14,
   WINDOW: 0x15, CANCEL: 0x16, CREDIT: 0x17, GOAWAY: 0x18,
   CONNECTION: 0x19, DISCONNECTION: 0x1a,
-  SOCKET: 0x1b,
+  SOCKET: 0x1b, AHEAD: 0x1d,
 });
 
 const Flag = Object.freeze({ END: 0x01, TEXT: 0x02, OPAQUE: 0x04, MORE: 0x08, SOCKET: 0x10, CREDIT: 0x80 });
@@ -25,7 +25,7 @@ const Flag = Object.freeze({ END: 0x01, TEXT: 0x02, OPAQUE: 0x04, MORE: 0x08, SO
 const RequestFlag = Object.freeze({ TLS: 1, CONTINUE: 2, UPGRADE: 4, RAW: 8 });
 
 // ConnectionFlag are the flags of a CONNECTION (section 4.1).
-const ConnectionFlag = Object.freeze({ RESUMED: 1, ASKED: 2, TRUNCATED: 4 });
+const ConnectionFlag = Object.freeze({ RESUMED: 1, ASKED: 2, TRUNCATED: 4, ACCEPTED: 8 });
 
 // Cancel are the reasons of a CANCEL from the daemon (section 7).
 const Cancel = Object.freeze({ ABORT: 0, GONE: 1, HALF_CLOSED: 2, BODY: 3, REFUSED: 4 });
@@ -52,8 +52,9 @@ rule(Type.CANCEL, Flag.CREDIT, 1, Cancel.REFUSED);
 rule(Type.CREDIT, 0, -1, 0);
 rule(Type.GOAWAY, 0, -1, 1);
 rule(Type.CONNECTION, 0, -1, 0);
-rule(Type.DISCONNECTION, 0, -1, 0);
+rule(Type.DISCONNECTION, 0, -1, 1);
 rule(Type.SOCKET, 0, 1, 1);
+rule(Type.AHEAD, 0, 1, 0);
 
 // A ProtocolError is the peer's fault and ends the connection. `kind` is one of
 // the words of the test vectors.
@@ -177,7 +178,8 @@ const MAX_CHAINS = 16;
 const MAX_CHAIN = 32;
 
 // connectionFacts reads the payload of CONNECTION: what the daemon knows of a
-// client's connection. version 0 is a plain one. certificates are Buffers with
+// client's connection. version 0 is a plain one. An accepted one has just come, to
+// `registration`, between the addresses `client` and `local`. certificates are Buffers with
 // DER: the first `presented` are the client's, its own first; chains, lists of
 // indices of certificates, lead from it to an authority that is trusted.
 function connectionFacts(b, start, end) {
@@ -189,9 +191,11 @@ function connectionFacts(b, start, end) {
   const chainCount = b[start + 26];
   let at = start + CONNECTION_FIXED;
   if (length > MAX_TEXT || length > end - at || presented > count) throw bad('numbers that do not fit');
-  for (let i = start + 27; i < at; i++) if (b[i] !== 0) throw bad('bytes that are not used');
-  strings(b, at, at + length, 4); // as bytes: UTF-8 has no NUL in other characters
-  const [serverName, protocol, verdictName, verdictText] = b.utf8Slice(at, at + length).split('\0');
+  const accepted = (b[start + 14] & ConnectionFlag.ACCEPTED) !== 0;
+  const registration = u32(b, start + 28);
+  if (b[start + 27] !== 0 || (registration !== 0 && !accepted)) throw bad('bytes that are not used');
+  strings(b, at, at + length, accepted ? 6 : 4); // as bytes: UTF-8 has no NUL in other characters
+  const [serverName, protocol, verdictName, verdictText, client, local] = b.utf8Slice(at, at + length).split('\0');
   at += length;
   if (count > MAX_CERTIFICATES || chainCount > MAX_CHAINS) throw bad('too many certificates or chains');
   const certificates = [];
@@ -215,6 +219,7 @@ function connectionFacts(b, start, end) {
     number: number(b, start), version: u16(b, start + 8), cipherSuite: u16(b, start + 10), group: u16(b, start + 12),
     flags: b[start + 14], verdict: b[start + 15], verdictCode: u32(b, start + 16),
     serverName, protocol, verdictName, verdictText, certificates, presented, chains,
+    accepted, registration, client, local,
   };
 }
 

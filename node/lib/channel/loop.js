@@ -132,7 +132,10 @@ class Loop {
       case Type.CONNECTION: {
         if (!this.ready) break;
         const facts = connectionFacts(b, start, end);
-        this.connections.set(facts.number, facts.version === 0 ? new PlainConnection(facts.number) : facts);
+        if (facts.accepted && !this.owner.knows(facts.registration)) return false;
+        const kept = facts.version === 0 ? new PlainConnection(facts.number) : facts;
+        this.connections.set(facts.number, kept);
+        if (facts.accepted) this.owner.accepted(this, kept, facts);
         return true;
       }
       case Type.DISCONNECTION: {
@@ -142,6 +145,12 @@ class Loop {
         if (facts === undefined) return true;
         this.connections.delete(number);
         this.owner.disconnected(this, facts);
+        return true;
+      }
+      case Type.AHEAD: {
+        if (start !== end) throw new ProtocolError('payload', 'AHEAD with a payload');
+        const x = this.streams[stream];
+        if (x !== undefined) x.ahead();
         return true;
       }
       case Type.DATA:
@@ -188,10 +197,17 @@ class Loop {
   // ended frees the number of an exchange, and says whether its credit is due.
   ended(x) {
     this.streams[x.id] = undefined;
-    if (--this.open === 0 && this.onIdle !== null) setImmediate(this.onIdle);
+    this.release();
     if (x.epoch !== this.epoch) return false;
     this.owed--;
     return true;
+  }
+
+  // hold and release count what keeps the connection to the daemon: requests, and
+  // connections of clients that the program has seen before their first one.
+  hold() { this.open++; }
+  release() {
+    if (--this.open === 0 && this.onIdle !== null) setImmediate(this.onIdle);
   }
 
   // payCredit gives back the credit of requests that have been begun and are not
@@ -205,12 +221,12 @@ class Loop {
   }
 
   // hangUp asks for the end of a client's connection on which nothing is under
-  // way, or behind the answer that is being sent.
-  hangUp(connection) {
+  // way, or behind the answer that is being sent; with now for its end whatever is.
+  hangUp(connection, now) {
     if (this.dead || !this.connections.has(connection)) return;
     const { out } = this;
     out.room(HEADER + 8);
-    out.header(8, 0, Type.DISCONNECTION, 0, 0);
+    out.header(8, 0, Type.DISCONNECTION, 0, now ? 1 : 0);
     out.slab.writeBigUInt64LE(BigInt(connection), out.at);
     out.at += 8;
     out.soon();

@@ -121,7 +121,14 @@ class Session {
   // routable says whether the registration of a REQUEST is known. Requests for one
   // whose answer to `register` is still on its way on another connection wait.
   routable(b, start, end) {
-    return this.options.routable(end - start < REQUEST_FIXED ? 0 : u32(b, start + 8));
+    return this.knows(end - start < REQUEST_FIXED ? 0 : u32(b, start + 8));
+  }
+
+  knows(registration) { return this.options.routable(registration); }
+
+  // accepted: a client's connection has come. told is what the frame says of it.
+  accepted(loop, facts, told) {
+    if (this.options.accepted !== undefined) this.options.accepted(loop, facts, told);
   }
 
   // proceed goes on with requests that waited.
