@@ -36,13 +36,7 @@ func (g guests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (g guests) next(t *testing.T) *guest {
 	t.Helper()
-	select {
-	case one := <-g:
-		return one
-	case <-time.After(patience):
-		t.Fatal("no request comes")
-		return nil
-	}
+	return await(t, "a request", g)
 }
 
 // leaves makes the client leave and waits until the request's context has
@@ -297,24 +291,19 @@ source.onmessage = (e) => {
 			})
 			host := serveHTTP2(t, &mux)
 			browse(t, host.base(w)+"/page")
-			await := func(from <-chan string, want string) {
+			want := func(from <-chan string, want string) {
 				t.Helper()
-				select {
-				case s := <-from:
-					if s != want {
-						t.Errorf("got %q, want %q", s, want)
-					}
-				case <-time.After(3 * patience):
-					t.Fatalf("waited in vain for %q", want)
+				if s := await(t, want, from); s != want {
+					t.Errorf("got %q, want %q", s, want)
 				}
 			}
-			await(got, "open")
+			want(got, "open")
 			for i := range 3 {
 				in <- fmt.Sprint("event ", i)
-				await(got, fmt.Sprintf("event %d, id %d", i, i))
+				want(got, fmt.Sprintf("event %d, id %d", i, i))
 			}
 			in <- "end"
-			await(left, w.proto())
+			want(left, w.proto())
 		})
 	}
 }

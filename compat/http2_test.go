@@ -24,6 +24,7 @@ type http2Host struct {
 	d             *testkit.Daemon
 	plain, secure string // localhost:port
 	roots         *x509.CertPool
+	ca            []byte           // the same, for others
 	tunnels       *http2.Transport // that of upgraded
 }
 
@@ -35,8 +36,9 @@ func serveHTTP2(t *testing.T, h http.Handler) *http2Host {
 // serveAs starts a program of either kind; change is for what it wants else.
 func serveAs(t *testing.T, server string, h http.Handler, change func(*httpsys.Server)) *http2Host {
 	t.Helper()
-	cert := pki.Issue(t, pki.Root(t, "root", pki.CA), "localhost", pki.Names("localhost"))
-	host := &http2Host{d: testkit.Start(t, testkit.Options{Loops: 2}), roots: pki.Pool(cert)}
+	root := pki.Root(t, "root", pki.CA)
+	cert := pki.Issue(t, root, "localhost", pki.Names("localhost"))
+	host := &http2Host{d: testkit.Start(t, testkit.Options{Loops: 2}), roots: pki.Pool(root), ca: pki.PEM(root.Certificate)}
 	srv := &httpsys.Server{
 		Prefixes: []string{"http://localhost:0/", "https://localhost:0/"}, Socket: host.d.Socket, Handler: h,
 		Certificates: []tls.Certificate{cert.TLS()},

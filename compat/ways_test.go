@@ -145,3 +145,14 @@ type rwConn struct {
 }
 
 func (c rwConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
+
+// await receives what comes soon.
+func await[T any](t *testing.T, what string, from <-chan T) (got T) {
+	t.Helper()
+	select {
+	case got = <-from:
+	case <-time.After(3 * patience): // a browser takes its time
+		t.Fatalf("waited in vain for %s", what)
+	}
+	return got
+}

@@ -36,6 +36,9 @@ declare module 'net' {
     listen(options: ListenOptions, listeningListener?: () => void): this;
     /** The prefixes on which the server listens, in canonical form. */
     urls?: string[];
+    /** The daemon will end in some seconds, and with it the upgraded connections: say goodbye on them now. */
+    on(event: 'daemonStop', listener: () => void): this;
+    once(event: 'daemonStop', listener: () => void): this;
   }
 }
 
@@ -139,11 +142,13 @@ export interface ServeOptions {
   fetch: Handler;
   /** Answers in the place of a handler that threw. */
   error?: (error: unknown, request: Request) => Response | Promise<Response>;
-  /** Closes the server. */
   /** Seconds for which the daemon may answer in the place of the handler; a response says otherwise with Httpsys-Cache-Control. */
   cacheDuration?: number;
+  /** Closes the server. */
   signal?: AbortSignal;
   onListen?: (server: HttpsysServer) => void;
+  /** The daemon will end in some seconds. Afterwards the WebSockets are closed with 1001. */
+  onDaemonStop?: (server: HttpsysServer) => void;
   /** Name of a request queue that several processes share. */
   queue?: string;
   /** By what the requests of one client are kept with one of these processes; the first that a request has decides. */

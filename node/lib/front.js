@@ -64,7 +64,7 @@ function open() {
   if (opening !== null) return opening;
   opening = root.runInAsyncScope(async () => {
     const path = await locate();
-    const options = { window: settings.window, credit: settings.credit, exchange: exchangeOf, routable, connections: 'all', accepted, disconnected: (loop, facts) => disconnected(facts) };
+    const options = { window: settings.window, credit: settings.credit, exchange: exchangeOf, routable, connections: 'all', accepted, disconnected: (loop, facts) => disconnected(facts), daemonStops };
     const s = new Session(path, options, (err) => ended(s, err));
     session = s;
     updateRef();
@@ -159,6 +159,14 @@ async function release(registration) {
     await Promise.all(Array.from({ length: calls }, () => s.call('unregister', { id }).catch(() => {})));
   }
   if (byId.get(id) === registration) byId.delete(id);
+}
+
+// daemonStops tells the servers that what is relayed, WebSockets above all, ends in
+// some seconds.
+function daemonStops() {
+  const listeners = new Set();
+  for (const r of registrations) if (r.listener !== undefined && r.listener.daemonStops !== undefined) listeners.add(r.listener);
+  for (const listener of listeners) listener.daemonStops();
 }
 
 // ended is called when a session is over: get another one if it is needed.

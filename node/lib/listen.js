@@ -130,6 +130,12 @@ class Listener {
     return this.where.address === '::' && text.charCodeAt(0) !== 0x5b ? `[::ffff:${text.replace(/:(?=\d+$)/, ']:')}` : text;
   }
 
+  // daemonStops tells the program; there is time for a goodbye on upgraded
+  // connections, which end with the daemon.
+  daemonStops() {
+    this.resource.runInAsyncScope(() => this.server.emit('daemonStop'));
+  }
+
   forget(key, socket) {
     if (this.sockets.get(key) === socket) this.sockets.delete(key);
   }

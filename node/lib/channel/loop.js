@@ -123,6 +123,7 @@ class Loop {
         // the connection when it has our last answer. Value 1 announces only that
         // it will do so soon.
         if (this.leaving && value === 0) this.socket.end();
+        else if (value === 1) this.owner.daemonStops();
         return true;
       case Type.SOCKET:
         // Nothing here asks for a client's socket: Node cannot receive descriptors.

@@ -27,7 +27,7 @@ class CallError extends Error {
 }
 
 class Session {
-  // options: { window, credit, exchange, connections, disconnected }; onEnd(err) is
+  // options: { window, credit, exchange, connections, disconnected, daemonStops }; onEnd(err) is
   // called once, after all requests were told. connections is of which connections
   // of clients the daemon tells, 'tls' or 'all'; an Exchange of such a one has
   // facts (connectionFacts), and disconnected(loop, facts) is called when it ends.
@@ -36,6 +36,7 @@ class Session {
     this.options = options;
     this.onEnd = onEnd;
     this.over = false;
+    this.stopping = false; // the daemon has announced its end
     this.capabilities = [];
     this.loops = [];
     this.calls = new Map(); // number → { resolve, reject, timer }
@@ -112,6 +113,13 @@ class Session {
 
   disconnected(loop, facts) {
     if (this.options.disconnected !== undefined) this.options.disconnected(loop, facts);
+  }
+
+  // daemonStops: the daemon will end soon. Each loop says so.
+  daemonStops() {
+    if (this.stopping) return;
+    this.stopping = true;
+    if (this.options.daemonStops !== undefined) setImmediate(this.options.daemonStops);
   }
 
   loopFailed(loop, err) {

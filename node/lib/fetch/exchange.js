@@ -361,6 +361,10 @@ class FetchExchange extends Exchange {
 
   // ---- WebSocket ----
 
+  daemonStops() {
+    if (this.socket !== null) this.resource.runInAsyncScope(goingAway, null, this);
+  }
+
   becomeWebSocket({ head, socket }) {
     this.socket = socket;
     const early = this.pieces;
@@ -460,6 +464,10 @@ function received(x, bytes) {
 
 function goneSocket(x) {
   x.socket.gone();
+}
+
+function goingAway(x) {
+  x.socket.goingAway();
 }
 
 function disconnected() {

@@ -74,6 +74,13 @@ class FetchServer {
     if (this.closing !== null && this.exchanges.size === 0) this.closing();
   }
 
+  // daemonStops: WebSockets end with the daemon, so they end in order now.
+  daemonStops() {
+    const { onDaemonStop } = this.options;
+    if (typeof onDaemonStop === 'function') onDaemonStop(this.handle);
+    for (const x of [...this.exchanges]) x.daemonStops();
+  }
+
   waitUntil(promise) {
     const p = Promise.resolve(promise).catch((err) => { console.error(err); }).finally(() => this.promises.delete(p));
     this.promises.add(p);

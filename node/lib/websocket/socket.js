@@ -104,6 +104,11 @@ class ServerWebSocket extends EventTarget {
     this.timer.unref();
   }
 
+  // goingAway closes with the code for a server that goes down.
+  goingAway() {
+    if (this.readyState === OPEN) this.sayClose(1001, '');
+  }
+
   write(bytes) {
     this.x.body(bytes, null, null);
   }
