@@ -22,9 +22,13 @@ type tunnel struct {
 	resp *http.Response
 }
 
-// openTunnel asks for a WebSocket over HTTP/2 (RFC 8441 section 5.1).
-func openTunnel(ctx context.Context, tr *http2.Transport, url string) (*tunnel, error) {
+// openTunnel asks for a WebSocket over HTTP/2 (RFC 8441 section 5.1). What is
+// early follows the request at once.
+func openTunnel(ctx context.Context, tr *http2.Transport, url string, early ...byte) (*tunnel, error) {
 	pr, pw := io.Pipe()
+	if len(early) > 0 {
+		go pw.Write(early)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodConnect, url, pr)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package compat
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -102,40 +103,60 @@ func (v *visitor) reset() {
 // upgraded opens a WebSocket, and returns it without any framing.
 func (h *http2Host) upgraded(t *testing.T, w way, path string) io.ReadWriteCloser {
 	t.Helper()
+	c, status := h.upgrade(t, w, path)
+	if c == nil {
+		t.Fatalf("no WebSocket, but status %d", status)
+	}
+	return c
+}
+
+// upgrade asks for a WebSocket, and returns it or the status of the refusal.
+func (h *http2Host) upgrade(t *testing.T, w way, path string) (io.ReadWriteCloser, int) {
+	t.Helper()
 	if w.http2 {
 		if h.tunnels == nil {
 			h.tunnels = newHTTP2Client(t)
 			h.tunnels.TLSClientConfig = &tls.Config{RootCAs: h.roots}
-			h.tunnels.DialTLSContext = func(ctx context.Context, network, addr string, config *tls.Config) (net.Conn, error) {
+			h.tunnels.DialTLSContext = func(ctx context.Context, network, addr string, config *tls.Config) (c net.Conn, err error) {
 				if addr == h.plain {
-					return (&net.Dialer{}).DialContext(ctx, network, addr)
+					c, err = (&net.Dialer{}).DialContext(ctx, network, addr)
+				} else {
+					c, err = (&tls.Dialer{Config: config}).DialContext(ctx, network, addr)
 				}
-				return (&tls.Dialer{Config: config}).DialContext(ctx, network, addr)
+				if err == nil {
+					t.Cleanup(func() { c.Close() })
+				}
+				return c, err
 			}
 		}
-		c, err := openTunnel(t.Context(), h.tunnels, h.base(w)+path)
+		c, err := openTunnel(t.Context(), h.tunnels, h.base(w)+path, h.early...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if c.resp.StatusCode != http.StatusOK {
-			t.Fatalf("extended CONNECT: %s", c.resp.Status)
+			c.resp.Body.Close()
+			return nil, c.resp.StatusCode
 		}
-		return c
+		return c, http.StatusOK
 	}
 	d, scheme := ws.Dialer{Timeout: patience, Protocols: []string{"echo"}}, "ws://"+h.plain
 	if w.secure {
 		d.TLSConfig, scheme = &tls.Config{RootCAs: h.roots}, "wss://"+h.secure
 	}
 	c, br, _, err := d.Dial(t.Context(), scheme+path)
+	var refused ws.StatusError
+	if errors.As(err, &refused) {
+		return nil, int(refused)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { c.Close() })
 	if br == nil {
-		return c
+		return c, http.StatusSwitchingProtocols
 	}
-	return rwConn{br, c}
+	return rwConn{br, c}, http.StatusSwitchingProtocols
 }
 
 // rwConn is a connection with what was read ahead of it.
