@@ -14,8 +14,9 @@ const https = require('https');
 const { AsyncResource } = require('async_hooks');
 const { Exchange, EMPTY } = require('./channel/exchange');
 const { Cancel, Flag, RequestFlag } = require('./channel/frame');
-const { createSocket, kExchange, kOpaque, kRead, kServes, kGenuine } = require('./socket');
+const { createSocket, kExchange, kOpaque, kRead, kRest, kServes, kGenuine } = require('./socket');
 const { nop, closeResponse } = require('./response');
+const { IdleConnections, learn } = require('./idle');
 const { reset, coded } = require('./errors');
 const { oldClient } = require('./tls');
 const settings = require('./settings');
@@ -41,7 +42,7 @@ class HttpExchange extends Exchange {
     this.upgraded = false; // the program has the socket
     this.gone = false; // nobody waits for the answer
     this.broken = false; // the request will not be complete
-    this.began = 0; // when, in milliseconds, if a body follows
+    this.began = 0; // when, in milliseconds
     this.raw = false; // the program writes to the socket by itself
     this.chunk = -1; // state of a chunked body, or -1
     this.chunkLeft = 0;
@@ -101,7 +102,7 @@ class HttpExchange extends Exchange {
     }
     parser.incoming = req;
     const complete = this.complete;
-    if (!complete) this.began = this.loop.now;
+    this.began = this.loop.now;
     let treatment = 0;
     try {
       treatment = parser.onIncoming(req, keepAlive);
@@ -143,7 +144,8 @@ class HttpExchange extends Exchange {
     return keepAlive;
   }
 
-  // connect makes the socket of a connection that is new to the server.
+  // connect makes the socket of a connection that is new to the server, or that has
+  // waited without one.
   connect() {
     const { text, version, connection } = this;
     const key = version < 20 ? connection : this;
@@ -203,6 +205,11 @@ class HttpExchange extends Exchange {
   conclude() {
     if (this.trailerText) this.endWithTrailers(trailerList(this.trailerText));
     else this.end();
+    const { socket } = this;
+    if (!this.over || socket[kServes] !== true || this.version >= 20) return;
+    const rest = socket[kRest] || (socket[kRest] = new Rest(this.loop, this.connection));
+    rest.began = this.began;
+    socket[kExchange] = rest;
   }
 
   cancelled(reason) {
@@ -329,6 +336,7 @@ class HttpExchange extends Exchange {
     const { socket, req, listener } = this;
     const { server } = listener;
     strip(socket);
+    socket[kRest] = null;
     socket.readableFlowing = null;
     socket._writableState.corked = 0;
     socket[kOpaque] = true;
@@ -441,14 +449,15 @@ function strip(socket) {
   for (const name of ['on', 'addListener', 'prependListener', 'setEncoding']) delete socket[name];
 }
 
-// connect makes the socket of a connection that is new to the server, or closes
-// one that is too many. loop is where it was announced before it had a request,
-// else null.
+// connect makes the socket of a connection that is new to the server, or that has
+// waited without one, or closes one that is too many. loop is where it was announced
+// before it had a request, else null.
 function connect(listener, key, facts, client, local, loop) {
   const { server } = listener;
   const peer = listener.peerOf(client);
   const here = listener.peerOf(local);
-  if (server.maxConnections != null && server._connections >= server.maxConnections) {
+  const known = typeof key === 'number' && listener.idle.revive(key);
+  if (!known && server.maxConnections != null && server._connections >= server.maxConnections) {
     const socket = createSocket(null, false, undefined, peer, here, () => {});
     server.emit('drop', {
       localAddress: socket.localAddress, localPort: socket.localPort, localFamily: socket.localFamily,
@@ -458,9 +467,11 @@ function connect(listener, key, facts, client, local, loop) {
   }
   const socket = createSocket(server, listener.secure, facts, peer, here, () => gone(listener, key, socket, facts, loop));
   if (loop !== null) loop.hold();
-  if (facts !== undefined && typeof key === 'number') keep(facts, socket);
-  server._connections++;
-  listener.look();
+  if (facts !== undefined && typeof key === 'number') keep(facts, socket, listener.idle);
+  if (!known) {
+    server._connections++;
+    listener.look();
+  }
   if (listener.secure && server.requestCert === true && server.rejectUnauthorized !== false && !socket.authorized) {
     // As Node does: the client is told nothing.
     socket.on('error', () => {});
@@ -469,7 +480,9 @@ function connect(listener, key, facts, client, local, loop) {
     return null;
   }
   listener.sockets.set(key, socket);
-  if (listener.secure) {
+  if (known) {
+    http._connectionListener.call(server, socket);
+  } else if (listener.secure) {
     if (server.listenerCount('connection') > 1) emitConnection(server, socket);
     server.emit('secureConnection', socket);
   } else {
@@ -482,17 +495,21 @@ function connect(listener, key, facts, client, local, loop) {
     // What the genuine listener has attached, to be called or taken away. Its
     // listeners are the first ones, but for net's own 'end'.
     socket[kGenuine] = {
-      data: socket.listeners('data')[0],
-      close: socket.listeners('close')[0],
-      drain: socket.listeners('drain')[0],
-      error: socket.listeners('error')[0],
-      timeout: socket.listeners('timeout')[0],
-      end: socket.listeners('end')[1],
-      resume: socket.listeners('resume')[0],
-      pause: socket.listeners('pause')[0],
+      data: nth(socket, 'data', 0),
+      close: nth(socket, 'close', 0),
+      drain: nth(socket, 'drain', 0),
+      error: nth(socket, 'error', 0),
+      timeout: nth(socket, 'timeout', 0),
+      end: nth(socket, 'end', 1),
+      resume: nth(socket, 'resume', 0),
+      pause: nth(socket, 'pause', 0),
     };
     socket.on('close', closeResponse);
     socket[kServes] = true;
+    if (typeof key === 'number') {
+      learn(listener, socket);
+      listener.idle.added();
+    }
   }
   return socket;
 }
@@ -515,10 +532,27 @@ function accepted(listener, loop, facts, client, local) {
   });
 }
 
+// Rest stands for the last exchange of a connection after its end: there is one for
+// each socket, so that requests and responses do not live as long as their sockets.
+class Rest {
+  constructor(loop, connection) {
+    this.loop = loop;
+    this.connection = connection;
+    this.began = 0;
+  }
+
+  get facts() { return this.loop.connections.get(this.connection); }
+  hangUp() { this.loop.hangUp(this.connection); }
+  finished() {}
+  readMore() {}
+}
+Object.assign(Rest.prototype, { over: true, answered: true, gone: false, holding: false });
+
 // keep remembers a socket until its connection ends. Requests of one connection
-// may come to several servers, and to each it is a socket of its own.
-function keep(facts, socket) {
-  if (facts.socket === undefined) facts.socket = socket;
+// may come to several servers, and to each it is a socket of its own, or, while it
+// rests, one of its IdleConnections.
+function keep(facts, socket, idle) {
+  if (facts.socket === undefined || facts.socket === idle) facts.socket = socket;
   else facts.socket = [].concat(facts.socket, socket);
 }
 
@@ -536,7 +570,17 @@ function gone(listener, key, socket, facts, loop) {
 
 // disconnected ends the sockets of a connection that has ended.
 function disconnected(facts) {
-  for (const socket of [].concat(facts.socket || [])) socket.destroy();
+  for (const s of [].concat(facts.socket || [])) {
+    if (s instanceof IdleConnections) s.ended(facts.number);
+    else s.destroy();
+  }
+}
+
+// nth is a listener of a socket.
+function nth(socket, name, i) {
+  const all = socket._events[name];
+  if (typeof all === 'function') return i === 0 ? all : undefined;
+  return all === undefined ? undefined : all[i];
 }
 
 // ---- functions that run in the context of a request ----

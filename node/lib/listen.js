@@ -18,6 +18,7 @@ const front = require('./front');
 const settings = require('./settings');
 const { queueName } = require('./workers');
 const { HttpExchange, accepted } = require('./http-exchange');
+const { IdleConnections } = require('./idle');
 const { kExchange } = require('./socket');
 const { certificateOf } = require('./tls');
 const { listenError, coded } = require('./errors');
@@ -43,6 +44,7 @@ class Listener {
     this.Request = server[IncomingMessage];
     this.where = where; // { address, port, family } or { urls }
     this.sockets = new Map(); // by the daemon's number of the connection
+    this.idle = new IdleConnections(this); // those that have no socket at present
     this.resource = new AsyncResource('HTTPSERVER');
     this.registrations = [];
     this.closed = false;
@@ -360,6 +362,7 @@ function makeCloseAll(genuine) {
   return function closeAllConnections() {
     genuine.call(this);
     for (const socket of socketsOf(this)) socket.destroy();
+    closeIdle(this);
   };
 }
 
@@ -370,12 +373,18 @@ function makeCloseIdle(genuine) {
       // As in Node, one that waits for its first request is not idle.
       if (socket[kExchange] !== null && socket.parser && (!socket._httpMessage || socket._httpMessage.finished) && !busy(socket)) socket.destroy();
     }
+    closeIdle(this);
   };
 }
 
 // busy: the answer is complete, and the program still reads the request.
 function busy(socket) {
   return !socket[kExchange].over;
+}
+
+function closeIdle(server) {
+  const listener = server[kListener];
+  if (listener !== undefined) listener.idle.closeAll();
 }
 
 // socketsOf are the connections of a server, also after it was closed.

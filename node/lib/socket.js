@@ -29,6 +29,7 @@ const kGone = Symbol('httpsys gone');
 const kGenuine = Symbol('httpsys genuine listeners');
 const kFacts = Symbol('httpsys facts of the connection');
 const kServes = Symbol('httpsys serves requests');
+const kRest = Symbol('httpsys stand-in for an exchange that is over');
 
 const OPTIONS = { allowHalfOpen: true };
 
@@ -273,6 +274,7 @@ function createSocket(server, secure, told, peer, local, onGone) {
   socket[kExchange] = null;
   socket[kOpaque] = false;
   socket[kServes] = false;
+  socket[kRest] = null;
   socket[kRead] = 0;
   socket[kWritten] = 0;
   socket[kPeer] = peer;
@@ -298,4 +300,18 @@ function createSocket(server, secure, told, peer, local, onGone) {
   return socket;
 }
 
-module.exports = { createSocket, place, ClientSocket, kExchange, kOpaque, kRead, kServes, kGenuine };
+// retire takes everything from a socket whose connection goes on without it, and says
+// when its timer was to fire; 0: never.
+function retire(socket) {
+  const deadline = socket[kDeadline];
+  if (socket[kTimer] !== null) {
+    clearTimeout(socket[kTimer]);
+    socket[kTimer] = null;
+  }
+  socket._server = null; // which counts the connection, not the socket
+  socket[kGone]();
+  socket[kGone] = () => {};
+  return deadline === Infinity ? 0 : Math.ceil(deadline);
+}
+
+module.exports = { createSocket, retire, place, ClientSocket, kExchange, kOpaque, kRead, kRest, kServes, kGenuine };
