@@ -23,6 +23,7 @@ type http2 struct {
 	stalled bool                   // the client was not read since it does not read
 	framing bool                   // in send: settle must not start it again
 	waits   waits                  // what the timer is for
+	restDue int64                  // no stream at rest has to be looked at before; 0: never
 }
 
 // backlog is how many bytes may wait for the socket of a connection before
@@ -122,7 +123,7 @@ func (c *http2) events() {
 		case h2.GotRequest:
 			c.begin(e)
 		case h2.Refused:
-			st := c.newStream(e)
+			st := c.newStream(e.Stream)
 			c.refuse(st, e.Err.Status, e.Err.Reason, e.Err.Text, false)
 		case h2.GotData:
 			e.Stream.Owner.(*stream).data(e.Data, e.End)
@@ -143,7 +144,7 @@ func (c *http2) events() {
 
 // begin makes an exchange of a request.
 func (c *http2) begin(e *h2.Event) {
-	st := c.newStream(e)
+	st := c.newStream(e.Stream)
 	facts := exchange.Facts{
 		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Peer: c.Conn, Addresses: c.text,
 	}
@@ -179,6 +180,9 @@ func (c *http2) begin(e *h2.Event) {
 
 // tunnels implements protocol.
 func (c *http2) tunnels() bool {
+	if len(c.core.Resting()) > 0 {
+		return false
+	}
 	for st := c.streams; st != nil; st = st.next {
 		if !st.opaque || st.x == nil {
 			return false
@@ -288,6 +292,9 @@ func (c *http2) drain() {
 
 // gone implements protocol.
 func (c *http2) gone() {
+	for z := c.core.Resting(); len(z) > 0; z = c.core.Resting() {
+		c.core.Wake(z[len(z)-1])
+	}
 	for c.streams != nil {
 		c.streams.forget()
 	}

@@ -27,6 +27,7 @@ func setHTTP2Limits(to *h2.Limits, l *config.HTTP2Limits) {
 // HTTP2Stats are counts of one loop.
 type HTTP2Stats struct {
 	Connections, Streams int // open now
+	Resting              int // of the streams: at rest
 	h2.Counters
 }
 
@@ -40,6 +41,7 @@ func (s *Server) HTTP2() HTTP2Stats {
 	s.each(func(c *Conn) {
 		if h, ok := c.proto.(*http2); ok {
 			st.Streams += h.core.Streams()
+			st.Resting += len(h.core.Resting())
 		}
 	})
 	return st

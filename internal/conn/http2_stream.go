@@ -36,10 +36,10 @@ type stream struct {
 	text     []byte // of that head so far
 }
 
-func (c *http2) newStream(e *h2.Event) *stream {
+func (c *http2) newStream(s *h2.Stream) *stream {
 	st := c.s.streams.get()
-	st.h, st.s = c, e.Stream
-	e.Stream.Owner = st
+	st.h, st.s = c, s
+	s.Owner = st
 	if st.next = c.streams; st.next != nil {
 		st.next.prev = st
 	}

@@ -15,10 +15,17 @@ func (c *http2) override() *exchange.Override {
 }
 
 func (c *http2) minSendRate() int64 {
-	if r := c.override().MinSendRate; r != nil {
+	if c.reg == nil {
+		return c.s.limits.minSendRate
+	}
+	return minSendRate(c.reg, c.s)
+}
+
+func minSendRate(reg *exchange.Registration, s *Server) int64 {
+	if r := reg.Settings().MinSendRate; r != nil {
 		return *r
 	}
-	return c.s.limits.minSendRate
+	return s.limits.minSendRate
 }
 
 // arm sets the timer for whatever comes first: what the core waits for, a
@@ -31,6 +38,11 @@ func (c *http2) arm() {
 	w, after := forNothing, int64(0)
 	if d := c.core.Deadline(now); d > 0 {
 		w, after = forBody, max(d-now, 1)
+	}
+	if c.restDue != 0 {
+		if d := max(c.restDue-now, 1); after == 0 || d < after {
+			w, after = forResting, d
+		}
 	}
 	if c.out != nil {
 		if c.minSendRate() > 0 && (after == 0 || after > sendPeriod) {
@@ -59,6 +71,8 @@ func (c *http2) expire() {
 			c.reset()
 			return
 		}
+	case forResting:
+		c.expireResting()
 	case forRequest:
 		c.drain() // says GOAWAY, then closes
 		return

@@ -87,6 +87,7 @@ type Session struct {
 type HTTP2 struct {
 	Connections    int    `json:"connections"`     // open now
 	Streams        int    `json:"streams"`         // requests under way on them
+	Resting        int    `json:"streams_at_rest"` // of these, those that wait for an answer in little memory
 	ClientResets   uint64 `json:"client_resets"`   // streams that clients have reset
 	ServerResets   uint64 `json:"server_resets"`   // streams reset for what a client sent
 	HiddenRequests uint64 `json:"hidden_requests"` // reset before any program saw them

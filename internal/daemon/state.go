@@ -80,6 +80,7 @@ func (d *Daemon) http2State() control.HTTP2 {
 			st := u.conns.HTTP2()
 			out.Connections += st.Connections
 			out.Streams += st.Streams
+			out.Resting += st.Resting
 			out.ClientResets += st.ClientResets
 			out.ServerResets += st.Faults
 			out.HiddenRequests += st.Hidden

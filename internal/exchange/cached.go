@@ -66,6 +66,8 @@ const (
 	reads                 // it sends a stored body
 	changes               // a method that makes stored responses invalid
 	asksHead              // a HEAD that may update what is stored
+	spoils                // as changes, of a request that has rested: nothing but its request line is kept
+	teaches               // as watched, of a request that has rested: its text is gone
 )
 
 // alone is a key whose responses cannot be stored at present: requests for it do not wait for

@@ -129,6 +129,7 @@ func (w *worker) Socket(_ *Exchange, fd int, pending []byte) bool {
 	return !w.deaf
 }
 func (w *worker) NoSocket(*Exchange) { w.note("no socket") }
+func (w *worker) Woken(*Exchange)    { w.note("woken") }
 func (w *worker) Room() int          { return w.room }
 func (w *worker) Lend(n int) int     { n = min(n, w.budget); w.budget -= n; return n }
 func (w *worker) Return(n int)       { w.budget += n }

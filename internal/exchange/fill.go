@@ -304,15 +304,18 @@ func (x *Exchange) letGo(end bool) {
 func (x *Exchange) respondCached(r *message.Response, body []byte, end bool) bool {
 	s := x.stage
 	switch x.role {
-	case changes:
+	case changes, spoils:
 		if rules.Invalidates(r.Status) {
 			s.invalidate(x, r)
-			if end && r.Caching && r.Status == 200 {
+			if end && r.Caching && r.Status == 200 && x.role == changes {
 				s.storePosted(x, r, body)
 			}
 		}
 	case asksHead:
 		s.headUpdates(x, r)
+	case teaches: // it cannot be stored itself, but the next ones can
+		x.reg.Space.Learn(r.Caching || x.reg.Space.Default > 0)
+		x.role = bystander
 	case watched:
 		space := x.reg.Space
 		if !r.Caching && space.Default == 0 {

@@ -71,6 +71,8 @@ type Worker interface {
 	// Socket offers the client's socket with the bytes that were read of it; the
 	// descriptor stays the caller's. It reports false if that is not possible now.
 	Socket(x *Exchange, fd int, pending []byte) bool
+	// Woken tells that x is behind its number again, after a rest.
+	Woken(x *Exchange)
 	// NoSocket says that there will be none.
 	NoSocket(x *Exchange)
 	// Room is how many bytes of bodies the channel takes now, whatever the

@@ -55,6 +55,9 @@ func (l *Loop) SetTimer(t *Timer, owner Expirer, after int64) {
 	l.timers.insert(t)
 }
 
+// Deadline is when t expires, in milliseconds of Loop.Now; 0: it does not.
+func (t *Timer) Deadline() int64 { return t.deadline }
+
 // Running says whether t will expire.
 func (t *Timer) Running() bool { return t.deadline != 0 }
 

@@ -94,26 +94,34 @@ type Channel struct {
 	peers map[uint64]exchange.Peer // the connections that the application was told of, by number
 
 	streams  []stream // by number; 0 is not used
+	young             // those that could come to rest
 	free     []uint32
 	sent     uint64 // requests sent, for the number of a request
 	inflight int
 }
 
-// stream is one number.
+// stream is one number. There may be as many as a machine has open requests.
 type stream struct {
-	x      *exchange.Exchange // nil: free, or cancelled
-	state  streamState
-	order  uint64 // which request of this channel it is, from 0
-	opaque bool   // it is cancelled, and was opaque
+	x exchange.Occupant // request sent, response not complete
+	// order is which request of this channel it is, from 0, as long as there is x. Without x it
+	// is one of the states below.
+	order uint64
 }
 
-type streamState uint8
-
+// The states of a number without a request.
 const (
-	idle      streamState = iota // the number is free
-	openState                    // request sent, response not complete
-	cancelled                    // the client is gone; the application has not ended the stream yet
+	idle            uint64 = iota // it is free
+	cancelled                     // the client is gone; the application has not ended the stream yet
+	cancelledOpaque               // likewise, and it was opaque
 )
+
+// cancel leaves the number to the application until it ends it.
+func (s *stream) cancel(opaque bool) {
+	s.x, s.order = nil, cancelled
+	if opaque {
+		s.order = cancelledOpaque
+	}
+}
 
 // Tells is of which connections a channel is told.
 type Tells uint8
@@ -231,7 +239,12 @@ func (c *Channel) end(err error) {
 	if err != nil && !errors.Is(err, errEOF) && !errors.Is(err, errOrderly) {
 		c.sayError(err)
 	}
+	c.rested()
 	begun := c.begunCount()
+	if c.begunFD >= 0 {
+		sys.Close(c.begunFD)
+		c.begunFD = -1
+	}
 	c.Loop.Close(c.fd)
 	for _, fd := range c.fds {
 		sys.Close(fd)
@@ -240,14 +253,14 @@ func (c *Channel) end(err error) {
 	// In the order in which they were sent, so that they queue in that order.
 	open := make([]stream, 0, c.inflight)
 	for i := range c.streams {
-		if c.streams[i].state == openState {
+		if c.streams[i].x != nil {
 			open = append(open, c.streams[i])
 		}
 		c.streams[i] = stream{}
 	}
 	sortByOrder(open)
 	for _, s := range open {
-		s.x.WorkerDied(s.order < begun)
+		s.x.Awake().WorkerDied(s.order < begun)
 	}
 	c.inflight = 0
 	c.out, c.in = nil, nil
@@ -264,7 +277,6 @@ func (c *Channel) begunCount() uint64 {
 	if c.begunFD < 0 {
 		return c.sent
 	}
-	defer func() { sys.Close(c.begunFD); c.begunFD = -1 }()
 	var b [8]byte
 	if n, err := unix.Pread(c.begunFD, b[:], 0); err != nil || n != len(b) {
 		return c.sent

@@ -147,7 +147,7 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 	default:
 		return errDirection
 	}
-	if h.Stream == 0 || int(h.Stream) >= len(c.streams) || c.streams[h.Stream].state == idle {
+	if h.Stream == 0 || int(h.Stream) >= len(c.streams) || c.streams[h.Stream] == (stream{order: idle}) {
 		return errStream
 	}
 	s := &c.streams[h.Stream]
@@ -156,10 +156,10 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 			return err
 		}
 	}
-	if s.state == cancelled {
+	if s.x == nil {
 		return c.ignore(h, payload)
 	}
-	x := s.x
+	x := s.x.Awake()
 	switch h.Type {
 	case channel.Window:
 		n, err := channel.Uint32(payload)
@@ -205,8 +205,7 @@ func (c *Channel) frame(h channel.Header, payload []byte) error {
 // answers what may not be answered: the client gets an error, the application is told why, and goes on with all its other streams.
 // The number is the application's until it ends it, as if the client had left.
 func (c *Channel) refuse(x *exchange.Exchange, h channel.Header, why string) {
-	s := &c.streams[h.Stream]
-	s.x, s.state, s.opaque = nil, cancelled, h.Flags&channel.FlagOpaque != 0
+	c.streams[h.Stream].cancel(h.Flags&channel.FlagOpaque != 0)
 	c.out = channel.AppendFrame(c.out, channel.Cancel, 0, h.Stream, channel.CancelRefused, []byte(why))
 	c.wrote()
 }
@@ -253,14 +252,14 @@ func (c *Channel) ignore(h channel.Header, payload []byte) error {
 		}
 		sys.Close(fd)
 	case channel.Response:
-		s.opaque = s.opaque || h.Flags&channel.FlagOpaque != 0
+		s.cancel(s.order == cancelledOpaque || h.Flags&channel.FlagOpaque != 0)
 	case channel.Window, channel.Socket:
 		return nil
 	case channel.Cancel, channel.Trailers:
 		c.ended(h.Stream)
 		return nil
 	}
-	if h.Flags&channel.FlagEnd != 0 && !s.opaque {
+	if h.Flags&channel.FlagEnd != 0 && s.order != cancelledOpaque {
 		c.ended(h.Stream)
 	}
 	return nil

@@ -26,8 +26,9 @@ func (c *Channel) Take(x *exchange.Exchange) bool {
 	c.credit--
 	c.inflight++
 	n := c.number()
-	c.streams[n] = stream{x: x, state: openState, order: c.sent}
+	c.streams[n] = stream{x: x, order: c.sent}
 	c.sent++
+	c.mayRest(n)
 	c.appendFrames(n, x.Frame())
 	x.Assign(c, n, c.window, c.initial)
 	return true
@@ -138,6 +139,9 @@ func (c *Channel) TurnEnd() {
 	if !c.dead {
 		c.flush()
 	}
+	if c.crowded() && !c.dead {
+		c.rest(soon, false)
+	}
 }
 
 // keepOut is how large an empty out buffer may stay.
@@ -178,8 +182,8 @@ func (c *Channel) flush() {
 // resume lets request bodies flow again, and requests come.
 func (c *Channel) resume() {
 	for i := range c.streams {
-		if s := &c.streams[i]; s.state == openState {
-			s.x.Resume()
+		if x, awake := c.streams[i].x.(*exchange.Exchange); awake {
+			x.Resume()
 		}
 	}
 	c.offer()
@@ -255,8 +259,7 @@ func (c *Channel) Trailers(x *exchange.Exchange, fields []message.Field) {
 // Cancel implements exchange.Worker.
 func (c *Channel) Cancel(x *exchange.Exchange, reason uint16) {
 	if reason == channel.CancelGone {
-		s := &c.streams[x.Stream]
-		s.x, s.state, s.opaque = nil, cancelled, x.IsOpaque()
+		c.streams[x.Stream].cancel(x.IsOpaque())
 	}
 	c.out = channel.AppendFrame(c.out, channel.Cancel, 0, x.Stream, reason, nil)
 	c.wrote()

@@ -20,11 +20,12 @@ func main() {
 	more := flag.Int("more", 0, "how many prefixes to register besides: p00000/, p00001/, … below the first")
 	file := flag.String("file", "", "what /file serves")
 	relay := flag.Bool("relay", false, "have the daemon keep the sockets of upgraded connections")
+	atOnce := flag.Int("handlers", 0, "how many handlers may run at once; 0: the default")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	server := &httpsys.Server{Prefixes: []string{*prefix}, Handler: handlers.New(*file)}
+	server := &httpsys.Server{Prefixes: []string{*prefix}, Handler: handlers.New(*file), MaxHandlers: *atOnce}
 	if *relay {
 		server.Timeouts.OpaqueIdle = 24 * time.Hour // only the daemon could keep it
 	}

@@ -57,6 +57,7 @@ var All = []Scenario{
 	{"websocket", "What does a message over a WebSocket cost that a program echoes, and how much memory does one take that waits?", 12, planWebSocket},
 	{"stall", "Do clients that ask for much and do not read hurt small requests to the same program?", 10, planStall},
 	{"http2", "What does HTTP/2 over TLS cost: small answers, large ones, and connections that wait?", 20, planHTTP2},
+	{"streams", "How much memory do requests over HTTP/2 take that are open and wait?", 10, planStreams},
 }
 
 // plan is a scenario made ready: its servers run, or say why not.

@@ -16,6 +16,9 @@ func startHAProxy(st *starting) error {
 	bind := st.Host
 	if st.opt.TLS {
 		bind += " ssl crt " + st.yard.both
+		if st.opt.HTTP2 {
+			bind += " alpn h2,http/1.1"
+		}
 	}
 	cache := ""
 	if st.opt.Cache {

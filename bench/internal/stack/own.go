@@ -74,7 +74,7 @@ func startHttpsys(revision string) func(*starting) error {
 		// Registering takes time in proportion to the number of prefixes.
 		st.wait += time.Duration(st.opt.MorePrefixes) * time.Millisecond / 2
 		_, err = st.run(appLabel, []string{"HTTPSYS_SOCKET=" + socket}, app, "-prefix", scheme+"://"+st.Host+"/",
-			"-more", strconv.Itoa(st.opt.MorePrefixes), "-file", st.opt.File, "-relay="+strconv.FormatBool(st.opt.Relay))
+			"-more", strconv.Itoa(st.opt.MorePrefixes), "-file", st.opt.File, "-relay="+strconv.FormatBool(st.opt.Relay), "-handlers", strconv.Itoa(st.opt.Handlers))
 		return err
 	}
 }

@@ -105,6 +105,7 @@ type Options struct {
 	TLS          bool   // with a certificate (ECDSA P-256) of the yard
 	HTTP2        bool   // over TLS
 	Cache        bool   // what the application lets a cache keep, the front keeps; httpsys always does
+	Handlers     int    // for httpsys: how many may run at once; 0: as many as it likes
 	Relay        bool   // for httpsys: upgraded connections go through the daemon
 }
 

@@ -192,7 +192,7 @@ func (s *snapshot) ports() {
 func (s *snapshot) http2() {
 	h := &s.state.HTTP2
 	s.line(0, "HTTP/2:")
-	s.line(1, "Connections: %d, streams: %d", h.Connections, h.Streams)
+	s.line(1, "Connections: %d, streams: %d, of which at rest: %d", h.Connections, h.Streams, h.Resting)
 	s.line(1, "Streams reset by clients: %d, for what clients sent: %d", h.ClientResets, h.ServerResets)
 	s.line(1, "Requests reset before a program saw them: %d", h.HiddenRequests)
 	s.line(1, "Connections ended for abuse:")

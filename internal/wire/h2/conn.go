@@ -12,6 +12,7 @@ type Conn struct {
 	err    *Error
 
 	streams table
+	idle    []Sleeper // streams at rest, in the order of their numbers
 	decoder decoder
 	encoder encoder
 
@@ -118,7 +119,7 @@ func (c *Conn) Init(s *Shared, now int64) {
 }
 
 // Streams is how many are open.
-func (c *Conn) Streams() int { return c.streams.n }
+func (c *Conn) Streams() int { return c.streams.n + len(c.idle) }
 
 // Err is why the connection failed, nil if it did not. Any call can find a
 // reason; Next then tells of it, and the connection must be closed when Out is sent.
@@ -127,7 +128,7 @@ func (c *Conn) Err() *Error { return c.err }
 // Done says that the connection has served its purpose in an orderly way, and can be
 // closed when Out is sent.
 func (c *Conn) Done() bool {
-	return (c.away == wentAway || c.peerAway) && c.streams.n == 0 && c.err == nil
+	return (c.away == wentAway || c.peerAway) && c.Streams() == 0 && c.err == nil
 }
 
 // Shutdown begins a graceful end (RFC 9113 6.8): the client hears that there

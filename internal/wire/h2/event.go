@@ -82,7 +82,7 @@ func (c *Conn) tell(b *batch, r *record) bool {
 	if c.err != nil {
 		return false // nobody could hear the answer
 	}
-	s := c.streams.get(r.id)
+	s := c.find(r.id)
 	if s == nil {
 		return false // reset meanwhile, or the owner wants no more of it
 	}
@@ -98,7 +98,7 @@ func (c *Conn) tell(b *batch, r *record) bool {
 // tellFailed ends one stream after the other, and then the connection.
 func (c *Conn) tellFailed() *Event {
 	b := c.newBatch()
-	for s := c.streams.any(); s != nil; s = c.streams.any() {
+	for s := c.any(); s != nil; s = c.any() {
 		wasTold := s.is(told)
 		c.drop(s)
 		if !wasTold {

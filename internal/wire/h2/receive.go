@@ -149,7 +149,7 @@ func (c *Conn) data(h header, b []byte) int {
 	c.recv.consumed(int32(overhead))
 	ends := h.flags&flagEndStream != 0
 
-	s := c.streams.get(h.stream)
+	s := c.find(h.stream)
 	if s == nil {
 		if e := c.absent(h.stream); e != nil {
 			c.fail(e)
@@ -203,7 +203,7 @@ func (s *Stream) takes(length, content int32, ends bool) *Error {
 func (c *Conn) content(b []byte) int {
 	n := min(len(b), int(c.left))
 	c.left -= int32(n)
-	if s := c.streams.get(c.frameID); s != nil {
+	if s := c.find(c.frameID); s != nil {
 		if c.left == 0 && c.lastOne {
 			c.ended(s, b[:n:n])
 		} else {
@@ -290,7 +290,7 @@ func (c *Conn) continuation(h header, p []byte) *Error {
 // head takes a whole header block: of a request, or trailers. It is decoded in
 // any case, since the tables of both sides must agree (4.3).
 func (c *Conn) head(id uint32, block []byte, ends, dep bool) *Error {
-	s := c.streams.get(id)
+	s := c.find(id)
 	b := c.newBatch()
 	h := &b.head
 	*h = head{batch: b, limits: c.shared.Limits, first: len(b.fields), trailers: s != nil}
@@ -327,7 +327,7 @@ func (c *Conn) open(id uint32, h *head, ends, dep bool) *Error {
 	switch {
 	case c.away == wentAway:
 		return ErrRefused // 6.8: the client knows that nobody looks at it
-	case c.streams.n >= int(c.maxStreams):
+	case c.Streams() >= int(c.maxStreams):
 		c.refuse(id, ErrRefused, refused) // 5.1.2
 		return ErrRefused
 	case dep:
@@ -459,7 +459,7 @@ func (c *Conn) priorityFrame(h header, p []byte) *Error {
 // streamError ends a stream if it is open. Otherwise there is nothing to be
 // reset, and the connection ends (5.4.2 lets us always do so).
 func (c *Conn) streamError(id uint32, e *Error) *Error {
-	s := c.streams.get(id)
+	s := c.find(id)
 	if s == nil {
 		return e
 	}
@@ -478,7 +478,7 @@ func (c *Conn) resetFrame(h header, p []byte) *Error {
 		return ErrIdle
 	}
 	c.noteClosed(h.stream)
-	s := c.streams.get(h.stream)
+	s := c.find(h.stream)
 	if s == nil {
 		c.count(late)
 		return nil
@@ -548,6 +548,11 @@ func (c *Conn) setInitialWindow(n int32) *Error {
 		return nil
 	}
 	c.initialSend = n
+	for _, z := range c.idle {
+		if !z.Idle().send.add(delta) {
+			return ErrWindowOverflow
+		}
+	}
 	if c.streams.n == 0 {
 		return nil
 	}
@@ -631,7 +636,7 @@ func (c *Conn) windowUpdate(h header, p []byte) *Error {
 	if c.count(windowUpdates) {
 		return nil
 	}
-	s := c.streams.get(h.stream)
+	s := c.find(h.stream)
 	if s == nil {
 		return nil // 5.1: it may have been on its way
 	}
@@ -659,7 +664,7 @@ func (c *Conn) priorityUpdate(h header, p []byte) *Error {
 		return nil
 	}
 	pr := parsePriority(p[4:], priority{urgency: defaultUrgency})
-	if s := c.streams.get(id); s != nil {
+	if s := c.find(id); s != nil {
 		c.prioritize(s, pr)
 	} else if id > c.lastID {
 		c.keepPriority(id, pr)
