@@ -89,24 +89,23 @@ func learnsPlain(d *testkit.Daemon, app *testkit.App, reg *testkit.Registration)
 	app.Request().Respond(200, nil, "")
 	c.WantStatus(200)
 	c.Close()
-	d.Connections(0)
 }
 
 // A request that its program does not answer comes to rest. Whatever happens to it then, from
 // either side, is as if it had not.
 func TestHTTP2StreamsRest(t *testing.T) {
-	for _, tc := range []struct {
+	cases := []struct {
 		name   string
 		method string
 		end    bool
-		then   func(d *testkit.Daemon, app *testkit.App, c *resting, x *testkit.Request)
+		then   func(d *testkit.Daemon, app *testkit.App, c *resting, x *testkit.Request, others int)
 	}{
-		{"answered", "GET", true, func(_ *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
+		{"answered", "OPTIONS", true, func(_ *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request, _ int) {
 			x.Respond(200, nil, "late")
 			c.want(1, "200")
 			c.want(1, "late")
 		}},
-		{"answered in pieces, with early hints", "OPTIONS", true, func(_ *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
+		{"answered in pieces, with early hints", "OPTIONS", true, func(_ *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request, others int) {
 			x.Send(testkit.Response(x.Stream, 0, 103, fields("Link: x"), ""))
 			c.want(1, "103")
 			x.Start(200, nil, "a")
@@ -117,90 +116,107 @@ func TestHTTP2StreamsRest(t *testing.T) {
 			x.Finish("c")
 			c.want(1, "c")
 		}},
-		{"HEAD", "HEAD", true, func(_ *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
+		{"HEAD", "HEAD", true, func(_ *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request, others int) {
 			x.Respond(200, []string{"Content-Length: 5"}, "")
 			c.want(1, "200")
 			c.a.WritePing(false, [8]byte{1})
 			c.send()
 		}},
-		{"reset by the client", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
+		{"reset by the client", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request, others int) {
 			c.a.WriteRSTStream(1, http2.ErrCodeCancel)
 			c.send()
 			x.WantCancel(channel.CancelGone)
 		}},
-		{"the client closes", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
+		{"the client closes", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request, others int) {
 			c.Close()
 			x.WantCancel(channel.CancelGone)
 		}},
-		{"the client breaks a rule of the stream", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
+		{"the client breaks a rule of the stream", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request, others int) {
 			c.a.WriteData(1, false, []byte("x"))
 			c.send()
 			c.want(1, "STREAM_CLOSED")
 			x.WantCancel(channel.CancelGone)
 		}},
-		{"the client breaks a rule of the connection", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
+		{"the client breaks a rule of the connection", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request, others int) {
 			c.a.WriteWindowUpdate(0, 0)
 			c.send()
 			c.want(0, "PROTOCOL_ERROR")
 			x.WantCancel(channel.CancelGone)
 		}},
-		{"windows change", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
+		{"windows change", "OPTIONS", true, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request, others int) {
 			c.a.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 3})
 			c.send()
-			atRest(d, 1) // still
+			atRest(d, others+1) // still
 			c.a.WriteWindowUpdate(1, 1)
 			c.send()
 			x.Respond(200, nil, "four and no more")
 			c.want(1, "200")
 			c.want(1, "four")
 		}},
-		{"content follows", "POST", false, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
+		{"content follows", "POST", false, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request, others int) {
 			c.a.WriteData(1, false, []byte("some"))
 			c.send()
 			x.WantBody("some", false)
-			atRest(d, 1)
+			atRest(d, others+1)
 			c.a.WriteData(1, true, []byte(" more"))
 			c.send()
 			x.WantBody(" more", true)
-			atRest(d, 1)
+			atRest(d, others+1)
 			x.Respond(204, nil, "")
 			c.want(1, "204")
 		}},
-		{"content does not follow", "POST", false, func(d *testkit.Daemon, _ *testkit.App, c *resting, x *testkit.Request) {
-			x.WantCancel(channel.CancelBody)
-			x.Respond(408, nil, "")
-			c.want(1, "408")
-		}},
-		{"the program ends", "OPTIONS", true, func(d *testkit.Daemon, app *testkit.App, c *resting, x *testkit.Request) {
+		{"the program ends", "OPTIONS", true, func(d *testkit.Daemon, app *testkit.App, c *resting, x *testkit.Request, others int) {
 			app.Close()
 			c.want(1, "502")
 		}},
-		{"a bad answer", "OPTIONS", true, func(d *testkit.Daemon, app *testkit.App, c *resting, x *testkit.Request) {
+		{"a bad answer", "OPTIONS", true, func(d *testkit.Daemon, app *testkit.App, c *resting, x *testkit.Request, others int) {
 			x.Respond(200, []string{"A: b\rc"}, "")
 			c.want(1, "502")
 		}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			config := ""
-			if strings.Contains(tc.name, "does not") {
-				config = `{"version":1,"timeouts":{"entitybodytimeout":3}}`
-			}
-			d := testkit.Start(t, testkit.Options{Config: config})
-			app := d.App(testkit.AppOptions{Credit: 10})
-			reg := app.Register("http://+:0/")
-			learnsPlain(d, app, reg)
-			c := rests(t, reg.Port)
-			c.a.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndStream: tc.end, EndHeaders: true,
-				BlockFragment: c.a.block(":method", tc.method, ":scheme", "http", ":authority", "a", ":path", "/")})
-			c.send()
-			x := app.Request()
-			atRest(d, 1)
-			tc.then(d, app, c, x)
-			atRest(d, 0)
-			d.Exchanges(0)
+	}
+	d := testkit.Start(t, testkit.Options{})
+	var all []*resting
+	var requests []*testkit.Request
+	var apps []*testkit.App
+	for _, tc := range cases {
+		c, app, x := unanswered(t, d, tc.method, tc.end)
+		all, apps, requests = append(all, c), append(apps, app), append(requests, x)
+	}
+	others := len(cases)
+	atRest(d, others)
+	for i, tc := range cases {
+		d.Run(tc.name, func(t *testing.T) {
+			others--
+			all[i].T = t
+			tc.then(d, apps[i], all[i], requests[i], others)
+			atRest(d, others)
 		})
 	}
+	d.Exchanges(0)
+}
+
+// unanswered is a request that a program has, and does not answer.
+func unanswered(t *testing.T, d *testkit.Daemon, method string, end bool) (*resting, *testkit.App, *testkit.Request) {
+	t.Helper()
+	app := d.App(testkit.AppOptions{Credit: 10})
+	reg := app.Register("http://+:0/")
+	learnsPlain(d, app, reg)
+	c := rests(t, reg.Port)
+	c.a.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndStream: end, EndHeaders: true,
+		BlockFragment: c.a.block(":method", method, ":scheme", "http", ":authority", "a", ":path", "/")})
+	c.send()
+	return c, app, app.Request()
+}
+
+// The time for content runs while a stream rests.
+func TestHTTP2StreamsAtRestRunOutOfTime(t *testing.T) {
+	d := testkit.Start(t, testkit.Options{Config: `{"version":1,"timeouts":{"entitybodytimeout":3}}`})
+	c, _, x := unanswered(t, d, "POST", false)
+	atRest(d, 1)
+	x.WantCancel(channel.CancelBody)
+	x.Respond(408, nil, "")
+	c.want(1, "408")
+	d.Exchanges(0)
 }
 
 // A hundred open streams take at most 16 KiB more than their connection without them.
@@ -222,7 +238,9 @@ func TestHTTP2OpenStreamsTakeLittle(t *testing.T) {
 				conns[i] = c
 			}
 			for k := range n {
-				c.a.head(first+2*uint32(k), true, "accept", "*/*", "user-agent", strings.Repeat("browser/", 12))
+				c.a.WriteHeaders(http2.HeadersFrameParam{StreamID: first + 2*uint32(k), EndStream: true, EndHeaders: true,
+					BlockFragment: c.a.block(":method", "OPTIONS", ":scheme", "http", ":authority", "a", ":path", "/",
+						"accept", "*/*", "user-agent", strings.Repeat("browser/", 12))})
 			}
 			c.send()
 			c.a.out = bytes.Buffer{}
@@ -248,6 +266,13 @@ func TestHTTP2OpenStreamsTakeLittle(t *testing.T) {
 		t.Errorf("%d bytes for %d open streams", each, streams)
 	}
 	t.Logf("%d bytes for %d open streams", each, streams)
+	// The last one is answered.
+	d.Run("answered", func(t *testing.T) {
+		last := uint32(total + 1) // the channel counts up, and one number was used before
+		socket.write(testkit.Response(last-1, END, 204, nil, ""))
+		conns[connections-1].want(1+2*streams, "204")
+		atRest(d, total-1)
+	})
 	for _, c := range append(conns[:], warm[:]...) {
 		c.Close()
 	}
