@@ -32,7 +32,9 @@ var (
 //
 // On HTTP/2 a request can be taken over that asks for a tunnel: a WebSocket, which
 // the daemon shows as the GET with Upgrade that it is in HTTP/1.1 (RFC 8441), or a
-// CONNECT after WriteHeader with 2xx. Others are http.ErrNotSupported, as in net/http.
+// CONNECT after WriteHeader with 2xx. Others are http.ErrNotSupported, as in net/http. A
+// tunnel needs no Hijack there: after WriteHeader (2xx, or 101 to the GET) and Flush, Request.Body and Write
+// are its two directions, and it ends when the handler returns.
 //
 // On a plain HTTP/1 connection the client's own socket is handed over if the
 // daemon can: then it is a *net.TCPConn, or has one within, and lives on when the
@@ -49,6 +51,9 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	case x.version > 11 && x.flags&channel.RequestUpgrade == 0 &&
 		(x.method != channel.MethodConnect || w.status/100 != 2):
 		return nil, nil, http.ErrNotSupported
+	case w.tunnel != nil && w.tunnel.conn != nil: // it is open already, by Write or Flush
+		w.hijacked = true
+		return w.tunnel.conn, bufio.NewReadWriter(bufio.NewReader(w.tunnel.conn), bufio.NewWriter(w.tunnel.conn)), nil
 	case w.sentHead:
 		return nil, nil, errHijackHead
 	case w.refused:
@@ -59,6 +64,9 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	w.hijacked = true
+	if w.tunnel != nil {
+		w.tunnel.settle()
+	}
 	w.release()
 	return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
 }

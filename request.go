@@ -162,6 +162,12 @@ func (x *exchange) prepare() error {
 		r.Body = &x.body
 		x.body.expect.Store(x.flags&channel.RequestContinue != 0)
 	}
+	if x.asksTunnel() {
+		x.resp.tunnel = newTunnelBody(&x.resp)
+		if r.Body = x.resp.tunnel; x.method == channel.MethodConnect {
+			r.ContentLength = -1
+		}
+	}
 	return x.setURL()
 }
 

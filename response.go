@@ -45,6 +45,8 @@ type response struct {
 	x      *exchange
 	header http.Header
 
+	tunnel *tunnelBody // of a request that asks for a tunnel over HTTP/2; nil: of all others
+
 	mu            sync.Mutex
 	buf           *scratch // from WriteHeader to the end
 	n             int      // bytes in buf.body
@@ -104,6 +106,9 @@ func (w *response) WriteHeader(status int) {
 func (w *response) writeHeader(status int) {
 	w.wroteHeader = true
 	w.status = status
+	if w.tunnel != nil && !w.accepts() {
+		w.tunnel.settle() // there will be none
+	}
 	if w.x.flags&channel.RequestContinue != 0 {
 		w.x.body.expect.Store(false)
 	}
@@ -160,6 +165,12 @@ func appendResponse(dst []byte, f channel.Flags, id uint32, status int, block *h
 
 // Write sends body bytes.
 func (w *response) Write(p []byte) (int, error) {
+	if t, err := w.throughTunnel(); t != nil || err != nil {
+		if err != nil || len(p) == 0 {
+			return 0, err
+		}
+		return t.Write(p)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.admit(len(p)); err != nil || len(p) == 0 {
@@ -170,6 +181,9 @@ func (w *response) Write(p []byte) (int, error) {
 
 // WriteString sends body bytes.
 func (w *response) WriteString(p string) (int, error) {
+	if w.tunnel != nil {
+		return w.Write([]byte(p))
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.admit(len(p)); err != nil || len(p) == 0 {
@@ -355,6 +369,11 @@ func (w *response) FlushError() error {
 		return errFinished
 	case !w.wroteHeader:
 		w.writeHeader(http.StatusOK)
+	}
+	switch {
+	case w.accepts():
+		_, err := w.open()
+		return err
 	case w.status == http.StatusSwitchingProtocols:
 		return nil // goes out with Hijack
 	}
@@ -411,6 +430,10 @@ func (w *response) finish(orderly bool) {
 	}
 	defer w.mu.Unlock()
 	if w.hijacked || w.finished {
+		return
+	}
+	if w.tunnel != nil && w.tunnel.end(orderly) {
+		w.finished = true
 		return
 	}
 	if orderly && !w.wroteHeader {

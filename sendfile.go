@@ -42,6 +42,9 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 
 // readFromFile does ReadFrom if src is a file that the daemon can send.
 func (w *response) readFromFile(src io.Reader) (n int64, handled bool, err error) {
+	if w.tunnel != nil {
+		return 0, false, nil
+	}
 	limited, _ := src.(*io.LimitedReader)
 	if limited != nil {
 		src = limited.R
