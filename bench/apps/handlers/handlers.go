@@ -8,6 +8,7 @@
 //	/keep?n=BYTES  a body of n bytes that a cache may keep for an hour, with an entity-tag
 //	/upload        reads the body and answers how many bytes came
 //	/socket        a WebSocket that echoes
+//	/victim        the same as /hello, and counted; /victims tells how many there were
 //	/slow?ms=N     answers after N milliseconds, or not at all when the client leaves
 //
 // Each is served below any one further segment too (/p00042/hello), for
@@ -20,6 +21,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -43,6 +45,12 @@ func New(file string) http.Handler {
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		hello(w, r)
 	})
+	var victims atomic.Int64
+	route("/victim", func(w http.ResponseWriter, r *http.Request) {
+		victims.Add(1)
+		hello(w, r)
+	})
+	route("/victims", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, victims.Load()) })
 	route("/big", big)
 	route("/keep", keep)
 	route("/upload", upload)

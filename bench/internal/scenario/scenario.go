@@ -57,6 +57,7 @@ var All = []Scenario{
 	{"websocket", "What does a message over a WebSocket cost that a program echoes, and how much memory does one take that waits?", 12, planWebSocket},
 	{"stall", "Do clients that ask for much and do not read hurt small requests to the same program?", 10, planStall},
 	{"http2", "What does HTTP/2 over TLS cost: small answers, large ones, and connections that wait?", 20, planHTTP2},
+	{"attacks", "When does each known attack on HTTP/2 end, what does it cost, and what of it gets to the program?", 20, planAttacks},
 	{"streams", "How much memory do requests over HTTP/2 take that are open and wait?", 10, planStreams},
 }
 
