@@ -205,9 +205,9 @@ var Attacks = []Attack{
 	}},
 }
 
-// SlowAttacks are those that do nothing, or little: they take time and memory.
+// SlowAttacks are those that do nothing: they take time and memory, and are made at once.
 var SlowAttacks = []Attack{
-	{Name: "100 downloads whose windows stay closed (CVE-2019-9517)", settings: setting(settingWindow, 0), prepare: downloads},
+	{Name: "100 downloads whose windows stay closed", settings: setting(settingWindow, 0), prepare: downloads},
 	{Name: "100 downloads, and the window of the connection stays closed", settings: setting(settingWindow, 1<<20), prepare: downloads},
 	{Name: "100 downloads that nobody reads", settings: setting(settingWindow, 1<<30), prepare: func(host string) []byte {
 		return append(appendUint32Frame(nil, frameWindow, 0, 1<<30), downloads(host)...)

@@ -2,11 +2,13 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/httpsys/httpsys/bench/internal/load"
@@ -17,7 +19,7 @@ import (
 // How long an attack goes on at most.
 const (
 	attackFor = 2 * time.Second
-	slowFor   = 25 * time.Second
+	slowFor   = 15 * time.Second
 )
 
 // planAttacks: one client, one connection, each of the known attacks on HTTP/2 over TLS. Every row
@@ -47,33 +49,32 @@ func planAttacks(ctx context.Context, b *Bench) (*plan, error) {
 		}
 		all = append(all, running{s, in, err})
 	}
-	attacks := load.Attacks
-	if !b.Quick {
-		attacks = append(attacks[:len(attacks):len(attacks)], load.SlowAttacks...)
-	}
-	for i := range attacks {
-		a := &attacks[i]
-		limit := attackFor
-		if i >= len(load.Attacks) {
-			limit = slowFor
-		}
-		pc := planCase{name: a.Name}
+	add := func(name string, attacks []load.Attack, limit time.Duration) {
+		pc := planCase{name: name}
 		for _, r := range all {
 			pc.rows = append(pc.rows, planRow{name: r.stack.Name, missing: r.err, measure: func(ctx context.Context) (report.Sample, error) {
-				return b.attack(ctx, r.in, a, limit)
+				return b.attack(ctx, r.in, attacks, limit)
 			}})
 		}
 		p.cases = append(p.cases, pc)
-		if i < len(load.Attacks) {
-			p.targets = append(p.targets,
-				report.Target{Text: a.Name + ": ms until it ends", Case: a.Name, Row: stack.Httpsys, Column: "ends after ms", Limit: 100},
-				report.Target{Text: a.Name + ": ms of CPU", Case: a.Name, Row: stack.Httpsys, Column: "ms of CPU", Limit: 50})
+	}
+	for i, a := range load.Attacks {
+		add(a.Name, load.Attacks[i:i+1], attackFor)
+		p.targets = append(p.targets,
+			report.Target{Text: a.Name + ": ms until it ends", Case: a.Name, Row: stack.Httpsys, Column: "ends after ms", Limit: 100},
+			report.Target{Text: a.Name + ": ms of CPU", Case: a.Name, Row: stack.Httpsys, Column: "ms of CPU", Limit: 50})
+	}
+	if !b.Quick {
+		names := ""
+		for _, a := range load.SlowAttacks {
+			names += "; " + a.Name
 		}
+		add("at once"+names, load.SlowAttacks, slowFor)
 	}
 	return p, nil
 }
 
-func (b *Bench) attack(ctx context.Context, in *stack.Instance, a *load.Attack, limit time.Duration) (report.Sample, error) {
+func (b *Bench) attack(ctx context.Context, in *stack.Instance, attacks []load.Attack, limit time.Duration) (report.Sample, error) {
 	before, err := victims(ctx, in)
 	if err != nil {
 		return nil, err
@@ -82,10 +83,14 @@ func (b *Bench) attack(ctx context.Context, in *stack.Instance, a *load.Attack, 
 	if err != nil {
 		return nil, err
 	}
-	var out load.Attacked
+	outs, errs := make([]load.Attacked, len(attacks)), make([]error, len(attacks))
 	s, err := b.metered(in, func() (float64, error) {
-		out, err = a.Run(ctx, in.Host, in.TLS, limit)
-		return 1, err
+		var wg sync.WaitGroup
+		for i := range attacks {
+			wg.Go(func() { outs[i], errs[i] = attacks[i].Run(ctx, in.Host, in.TLS, limit) })
+		}
+		wg.Wait()
+		return 1, errors.Join(errs...)
 	})
 	peak, stopErr := stop()
 	if err == nil {
@@ -103,10 +108,16 @@ func (b *Bench) attack(ctx context.Context, in *stack.Instance, a *load.Attack, 
 			s[name] = v / 1000
 		}
 	}
-	if out.Ended {
-		s["end"] = float64(out.After) / float64(time.Millisecond)
+	last, ended := time.Duration(0), true
+	for _, out := range outs {
+		ended = ended && out.Ended
+		last = max(last, out.After)
+		s["steps"] += float64(out.Steps)
 	}
-	s["peak"], s["steps"], s["passed"] = mib(peak), float64(out.Steps), float64(after-before)
+	if ended {
+		s["end"] = float64(last) / float64(time.Millisecond)
+	}
+	s["peak"], s["passed"] = mib(peak), float64(after-before)
 	return s, nil
 }
 
