@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -81,11 +82,12 @@ func (ps *Ports) open(p prefix.Prefix) error {
 	for _, a := range wanted(p) {
 		po.wants[a]++
 	}
-	if err := ps.apply(po, true); err != nil {
+	if err := ps.grow(po); err != nil {
 		ps.drop(po, p)
-		ps.apply(po, true) // closes what this call opened; opens nothing
+		ps.shrink(po)
 		return err
 	}
+	ps.shrink(po)
 	ps.ports[p.Port] = po
 	return nil
 }
@@ -145,8 +147,10 @@ func (ps *Ports) Close(p prefix.Prefix) {
 		po.endpoint.Closed.Store(true)
 		delete(ps.ports, p.Port)
 	}
-	if err := ps.apply(po, true); err != nil {
+	if err := ps.grow(po); err != nil { // one address in place of all
 		ps.onError(err)
+	} else {
+		ps.shrink(po)
 	}
 	if len(po.wants) == 0 {
 		for _, u := range ps.units {
@@ -155,21 +159,27 @@ func (ps *Ports) Close(p prefix.Prefix) {
 	}
 }
 
-// SetListen changes the listen list (HTTP.SYS: iplisten). What cannot be
-// opened is reported and left out; what is not in the list is closed in any
-// case.
-func (ps *Ports) SetListen(list []netip.Addr) {
+// SetListen changes the listen list (HTTP.SYS: iplisten). If an open port cannot
+// be opened on what the list says, nothing changes. Errors are as those of Open.
+func (ps *Ports) SetListen(list []netip.Addr) error {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if slices.Equal(list, ps.listen) {
-		return
+	before := ps.listen
+	if slices.Equal(list, before) {
+		return nil
 	}
 	ps.listen = slices.Clone(list)
-	for _, po := range ps.ports {
-		if err := ps.apply(po, false); err != nil {
-			ps.onError(err)
+	var failed error
+	for _, n := range slices.Sorted(maps.Keys(ps.ports)) {
+		if failed = ps.grow(ps.ports[n]); failed != nil {
+			ps.listen = before
+			break
 		}
 	}
+	for _, po := range ps.ports {
+		ps.shrink(po)
+	}
+	return failed
 }
 
 // addresses turns wishes into addresses to bind.
@@ -198,20 +208,18 @@ func (ps *Ports) addresses(wants []netip.Addr) []netip.Addr {
 	return slices.Compact(out)
 }
 
-// apply opens and closes sockets until po has what its prefixes want. New
-// ones first: a port that only gains addresses never misses a connection. If
-// all is set nothing is closed unless everything could be opened.
-func (ps *Ports) apply(po *port, all bool) error {
-	var wishes []netip.Addr
-	for a := range po.wants {
-		wishes = append(wishes, a)
-	}
-	addrs := ps.addresses(wishes)
-	var failed error
-	opened := 0
+// wanted lists the addresses that the port is to be open on.
+func (po *port) wanted() []netip.Addr { return slices.Collect(maps.Keys(po.wants)) }
+
+// grow opens what is missing of what the prefixes of po want. It is called
+// before shrink, so that a port that changes its addresses never misses a
+// connection. What it has opened when it fails is for shrink to close.
+func (ps *Ports) grow(po *port) error {
+	addrs := ps.addresses(po.wanted())
+	open := 0
 	for _, a := range addrs {
 		if slices.ContainsFunc(po.groups, func(g *group) bool { return g.addr == a }) {
-			opened++
+			open++
 			continue
 		}
 		g, err := ps.openGroup(a, po)
@@ -219,22 +227,21 @@ func (ps *Ports) apply(po *port, all bool) error {
 			if optional(a, err) && len(addrs) > 1 {
 				continue // a machine without IPv6
 			}
-			failed = cmp.Or(failed, explain(err, netip.AddrPortFrom(a, po.endpoint.Port)))
-			if all {
-				return failed
-			}
-			continue
+			return explain(err, netip.AddrPortFrom(a, po.endpoint.Port))
 		}
-		opened++
+		open++
 		po.groups = append(po.groups, g)
 	}
-	if failed == nil && opened == 0 && len(addrs) > 0 {
-		failed = &channel.Error{Code: channel.AddressNotAvailable, Message: fmt.Sprintf(
+	if open == 0 && len(addrs) > 0 {
+		return &channel.Error{Code: channel.AddressNotAvailable, Message: fmt.Sprintf(
 			"port %d cannot be opened: this machine has none of the addresses wanted", po.endpoint.Port)}
-		if all {
-			return failed
-		}
 	}
+	return nil
+}
+
+// shrink closes what no prefix of po wants.
+func (ps *Ports) shrink(po *port) {
+	addrs := ps.addresses(po.wanted())
 	po.groups = slices.DeleteFunc(po.groups, func(g *group) bool {
 		if slices.Contains(addrs, g.addr) {
 			return false
@@ -242,7 +249,6 @@ func (ps *Ports) apply(po *port, all bool) error {
 		ps.retire(g, po.endpoint.Port)
 		return true
 	})
-	return failed
 }
 
 // retire closes the sockets of a group. The loops take their time with that,

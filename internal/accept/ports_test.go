@@ -381,22 +381,36 @@ func TestListenList(t *testing.T) {
 		r.want(local.Port, []string{here}, []string{there})
 		r.want(one.Port, []string{there}, []string{here})
 	}
-	r.SetListen([]netip.Addr{addr(there)})
+	set := func(list ...netip.Addr) {
+		t.Helper()
+		if err := r.SetListen(list); err != nil {
+			t.Error(err)
+		}
+	}
+	set(addr(there))
 	r.want(p.Port, []string{there}, []string{here})
 	others()
 	later := r.open("http://*:0/")
 	r.want(later.Port, []string{there}, []string{here})
-	r.SetListen([]netip.Addr{addr(here), addr(there)})
+	set(addr(here), addr(there))
 	r.want(p.Port, []string{here, there}, nil)
-	// An address that is not there is reported, and the rest of the list holds.
-	r.SetListen([]netip.Addr{addr("192.0.2.1"), addr(here)})
+	set(addr(here))
+	// With an address that is not there nothing changes, not even for what is there.
+	wantCode(t, r.SetListen([]netip.Addr{addr(there), addr("192.0.2.1")}), channel.AddressNotAvailable)
 	r.want(p.Port, []string{here}, []string{there})
 	r.want(later.Port, []string{here}, []string{there})
-	if len(r.errors) != 2 {
-		t.Errorf("%d errors were reported, want one a port", len(r.errors))
-	}
 	others()
-	r.SetListen(nil)
+	// Nor does it if somebody else has one of the ports there.
+	stranger, err := net.Listen("tcp", fmt.Sprintf("%s:%d", there, later.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range [][]netip.Addr{{addr(there)}, nil} {
+		wantCode(t, r.SetListen(list), channel.PortInUse)
+		r.want(p.Port, []string{here}, []string{there})
+	}
+	stranger.Close()
+	set()
 	r.want(p.Port, []string{here, there}, nil)
 	r.want(later.Port, []string{here, there}, nil)
 	others()

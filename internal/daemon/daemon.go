@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -74,14 +75,14 @@ type Daemon struct {
 	greeting map[*net.UnixConn]uint32 // connections that have not said HELLO, with their users
 	queues   map[string]*queueState
 	regs     map[uint32]*registration
-	nextID   uint32 // of registrations
-	nextName uint64 // of sessions and private queues
+	nextID   uint32        // of registrations
+	nextName uint64        // of sessions and private queues
+	maxAge   time.Duration // of requests in queues that set none themselves
 	ending   bool
 
 	offloaded chan struct{} // what runs of offload
 
 	scavenge atomic.Int64 // seconds; 0: never
-	maxAge   atomic.Int64 // time.Duration of requests in queues that set none themselves
 
 	loopsDone sync.WaitGroup
 	wg        sync.WaitGroup // sessions
@@ -285,10 +286,12 @@ func (d *Daemon) SetLimits(l config.Limits) {
 			u.stage.Compress = compress.Settings{Policy: compress.Policy(l.Compression), MinSize: l.CompressMinSize}
 		})
 	}
-	d.ports.SetListen(l.IPListen)
-	d.maxAge.Store(int64(l.RequestQueue))
+	d.setMaxAge(l.RequestQueue)
 	d.setCache(&l)
 }
+
+// SetListen implements server.Engine.
+func (d *Daemon) SetListen(list []netip.Addr) error { return d.ports.SetListen(list) }
 
 func (d *Daemon) stopLoops() {
 	for _, u := range d.units {

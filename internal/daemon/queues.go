@@ -20,6 +20,7 @@ type queueState struct {
 	owner    uint32
 	private  *session // whose it is; nil: a named queue
 	affinity *exchange.Affinity
+	aged     bool // its creator has said how long requests may wait
 	sessions map[*session]struct{}
 	regs     map[uint32]*registration
 }
@@ -54,9 +55,9 @@ func (d *Daemon) openQueue(s *session, p queueParams) (*queueState, *channel.Err
 		sessions: map[*session]struct{}{}, regs: map[uint32]*registration{},
 	}
 	q.queue.Limit, q.queue.Opaque = p.limit, p.opaque
-	q.queue.MaxAge = time.Duration(d.maxAge.Load())
-	if p.maxAge != nil {
-		q.queue.MaxAge = *p.maxAge
+	q.queue.SetMaxAge(d.maxAge)
+	if q.aged = p.maxAge != nil; q.aged {
+		q.queue.SetMaxAge(*p.maxAge)
 	}
 	q.queue.Owner = s.peer.UID
 	if q.affinity = p.affinity; q.affinity != nil {
@@ -67,6 +68,19 @@ func (d *Daemon) openQueue(s *session, p queueParams) (*queueState, *channel.Err
 	}
 	d.queues[name] = q
 	return q, nil
+}
+
+// setMaxAge changes how long requests may wait in queues whose creators have not
+// said it, those that are there included.
+func (d *Daemon) setMaxAge(age time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.maxAge = age
+	for _, q := range d.queues {
+		if !q.aged {
+			q.queue.SetMaxAge(age)
+		}
+	}
 }
 
 // join makes s a worker of q.

@@ -36,7 +36,7 @@ func (d *Daemon) ServiceState() (*control.State, error) {
 		out := control.Queue{
 			Name: q.name, Owner: userName(q.owner), OwnerUID: q.owner, State: control.Active,
 			Length: q.queue.Waiting(), Limit: q.queue.Limit, Private: q.private != nil,
-			MaxAgeMS: q.queue.MaxAge.Milliseconds(), Relaying: q.queue.Relayed(), OpaqueLimit: q.queue.Opaque,
+			MaxAgeMS: q.queue.MaxAge().Milliseconds(), Relaying: q.queue.Relayed(), OpaqueLimit: q.queue.Opaque,
 			Counters: control.Counters{
 				Requests: c.Requests, Rejected: c.Rejected, Cancelled: c.Cancelled, Expired: c.Expired, OldestMS: oldest[q],
 				Relayed: c.Relayed, HandedOver: c.HandedOver,

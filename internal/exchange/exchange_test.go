@@ -599,7 +599,7 @@ func TestResponseWindow(t *testing.T) {
 // Requests that waited too long, and queues that end.
 func TestExpireAndClose(t *testing.T) {
 	r := newRig(t)
-	r.queue.MaxAge = 100 * time.Millisecond
+	r.queue.SetMaxAge(100 * time.Millisecond)
 	waits := 0
 	r.OnWait = func() { waits++ }
 	var cs []*client

@@ -129,7 +129,8 @@ func TestAffinityModel(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		q := affine(1)
-		q.Limit, q.MaxAge = 30, 100*time.Millisecond
+		q.Limit = 30
+		q.SetMaxAge(100 * time.Millisecond)
 		l := q.Lane(0)
 		var workers []*worker
 		waiting := map[int]*item{}

@@ -256,7 +256,7 @@ func (l *Lane[T]) oldest() *Entry[T] {
 
 // Expire takes out one entry that has waited longer than the queue allows.
 func (l *Lane[T]) Expire(now int64) (v T, ok bool) {
-	max := l.queue.MaxAge.Milliseconds()
+	max := l.queue.maxAge.Load()
 	e := l.oldest()
 	if max == 0 || e == nil || now-e.since < max {
 		return v, false

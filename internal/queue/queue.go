@@ -37,11 +37,11 @@ type Queue[T any] struct {
 	Private bool   // of one session; cannot be opened by name
 	Owner   uint32 // user
 	Limit   int
-	Opaque  int           // connections in opaque mode that may be relayed at once
-	MaxAge  time.Duration // 0: no bound
-	Pins    *Pins         // nil: any worker may take any request; set before anybody joins
+	Opaque  int   // connections in opaque mode that may be relayed at once
+	Pins    *Pins // nil: any worker may take any request; set before anybody joins
 
 	waiting atomic.Int64
+	maxAge  atomic.Int64 // milliseconds
 	lanes   []Lane[T]
 }
 
@@ -53,6 +53,13 @@ func New[T any](name string, loops int) *Queue[T] {
 	}
 	return q
 }
+
+// SetMaxAge says how long a request may wait, to the millisecond; 0: as long as it
+// takes. It holds for those that wait already.
+func (q *Queue[T]) SetMaxAge(d time.Duration) { q.maxAge.Store(d.Milliseconds()) }
+
+// MaxAge is what SetMaxAge said.
+func (q *Queue[T]) MaxAge() time.Duration { return time.Duration(q.maxAge.Load()) * time.Millisecond }
 
 // Lane returns the lane of a loop. Only that loop may use it.
 func (q *Queue[T]) Lane(loop int) *Lane[T] { return &q.lanes[loop] }

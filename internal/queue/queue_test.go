@@ -232,7 +232,7 @@ func TestRequeueKeepsAgeAndPlace(t *testing.T) {
 
 func TestExpire(t *testing.T) {
 	q := New[*item]("q", 1)
-	q.MaxAge = 100 * time.Millisecond
+	q.SetMaxAge(100 * time.Millisecond)
 	l := q.Lane(0)
 	for i, it := range items(3) {
 		l.Submit(&it.Entry, int64(10*i))
@@ -254,7 +254,7 @@ func TestExpire(t *testing.T) {
 	if expire(110); !slices.Equal(got, []int{0, 1}) {
 		t.Errorf("at 110 expired %v, want 0 1", got)
 	}
-	q.MaxAge = 0
+	q.SetMaxAge(0)
 	if expire(1 << 40); len(got) != 0 {
 		t.Errorf("without a bound expired %v", got)
 	}
@@ -284,7 +284,7 @@ func TestModel(t *testing.T) {
 		m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 7)), lanes: make([][]*item, 2)}
 		m.q = New[*item]("q", len(m.lanes))
 		m.q.Limit = 1 + m.rnd.IntN(20)
-		m.q.MaxAge = time.Duration(m.rnd.IntN(2)) * 50 * time.Millisecond
+		m.q.SetMaxAge(time.Duration(m.rnd.IntN(2)) * 50 * time.Millisecond)
 		for range 500 {
 			m.step()
 			m.check()
@@ -359,12 +359,12 @@ func (m *model) step() {
 				break
 			}
 			m.count.Expired++
-			if w := m.lanes[lane]; len(w) == 0 || w[0] != it || m.now-it.Since() < m.q.MaxAge.Milliseconds() {
+			if w := m.lanes[lane]; len(w) == 0 || w[0] != it || m.now-it.Since() < m.q.MaxAge().Milliseconds() {
 				m.fatalf("expired %d of age %d", it.id, m.now-it.Since())
 			}
 			m.lanes[lane] = m.lanes[lane][1:]
 		}
-		if w := m.lanes[lane]; m.q.MaxAge != 0 && len(w) > 0 && m.now-w[0].Since() >= m.q.MaxAge.Milliseconds() {
+		if w := m.lanes[lane]; m.q.MaxAge() != 0 && len(w) > 0 && m.now-w[0].Since() >= m.q.MaxAge().Milliseconds() {
 			m.fatalf("did not expire %d", w[0].id)
 		}
 	case 7: // a worker comes

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,8 @@ func (m *machine) Reservations() server.Reservations { return &m.table }
 func (m *machine) SetDemands([]prefix.Prefix) error  { return nil }
 
 func (m *machine) SetLimits(config.Limits) {}
+
+func (m *machine) SetListen([]netip.Addr) error { return nil }
 
 func (m *machine) CacheState(p control.CacheStateParams) (*control.CacheState, *channel.Error) {
 	st := &control.CacheState{

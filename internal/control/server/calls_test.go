@@ -230,7 +230,7 @@ func TestIPListen(t *testing.T) {
 		t.Errorf("show iplisten: %s", got)
 	}
 	want := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.IPv6Unspecified()}
-	if got := m.limits[len(m.limits)-1].IPListen; fmt.Sprint(got) != fmt.Sprint(want) {
+	if got := m.listen; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the engine was told %v, want %v", got, want)
 	}
 	m.wantFault(root, "add iplisten", `{"ipaddress":"2001:db8::1"}`, channel.AlreadyExists, "2001:db8::1 is in the listen list already")
@@ -240,6 +240,17 @@ func TestIPListen(t *testing.T) {
 	m.wantFault(root, "add iplisten", ``, channel.InvalidParameter, "ipaddress is missing")
 	m.wantFault(root, "delete iplisten", `{"ipaddress":"192.0.2.2"}`, channel.NotFound, "192.0.2.2 is not in the listen list: see httpsys show iplisten")
 	m.must(root, "delete iplisten", `{"ipaddress":"2001:db8::1"}`)
+
+	// What cannot be opened, or not be saved, changes nothing.
+	kept := fmt.Sprint(m.listen)
+	m.listenFails = &channel.Error{Code: channel.AddressNotAvailable, Message: "this machine does not have the address 192.0.2.9"}
+	m.wantFault(root, "add iplisten", `{"ipaddress":"192.0.2.9"}`, channel.AddressNotAvailable, "nothing was changed: this machine does not have the address 192.0.2.9")
+	m.listenFails, m.broken = nil, errors.New("the disk is full")
+	m.wantFault(root, "add iplisten", `{"ipaddress":"192.0.2.9"}`, channel.Internal, "nothing was changed: the disk is full")
+	m.broken = nil
+	if got := fmt.Sprint(m.listen); got != kept {
+		t.Errorf("the engine listens on %s, want %s", got, kept)
+	}
 	m.start()
 	if got := m.must(nobody, "show iplisten", ``); got != `{"iplisten":["192.0.2.1","::"]}` {
 		t.Errorf("after a restart: %s", got)

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"strconv"
 	"testing"
 	"time"
@@ -26,8 +27,12 @@ type machine struct {
 	saves  int
 	broken error // what Save fails with
 	limits []config.Limits
-	state  *control.State
-	certs  *certs.Manager
+	listen []netip.Addr
+
+	listenFails error // what SetListen fails with
+
+	state *control.State
+	certs *certs.Manager
 
 	demands []prefix.Prefix
 }
@@ -58,6 +63,13 @@ func (m *machine) DeleteCache(p control.DeleteCacheParams) (int, *channel.Error)
 func (m *machine) Reservations() Reservations                                    { return &m.table }
 func (m *machine) Certificates() Certificates                                    { return m.certs }
 func (m *machine) SetLimits(l config.Limits)                                     { m.limits = append(m.limits, l) }
+func (m *machine) SetListen(list []netip.Addr) error {
+	if m.listenFails != nil {
+		return m.listenFails
+	}
+	m.listen = list
+	return nil
+}
 func (m *machine) SetDemands(all []prefix.Prefix) error {
 	m.demands = all
 	return nil

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -127,7 +128,7 @@ func (s *Server) addIPListen(_ Peer, params *control.IPListenParams) (any, *chan
 	if fault != nil {
 		return nil, fault
 	}
-	return s.changeNumbers(func(st *config.State) *channel.Error {
+	return s.changeListen(func(st *config.State) *channel.Error {
 		if listed(st, a) >= 0 {
 			return errorf(channel.AlreadyExists, "%s is in the listen list already", a)
 		}
@@ -141,7 +142,7 @@ func (s *Server) deleteIPListen(_ Peer, params *control.IPListenParams) (any, *c
 	if fault != nil {
 		return nil, fault
 	}
-	return s.changeNumbers(func(st *config.State) *channel.Error {
+	return s.changeListen(func(st *config.State) *channel.Error {
 		i := listed(st, a)
 		if i < 0 {
 			return errorf(channel.NotFound, "%s is not in the listen list: see httpsys show iplisten", a)
@@ -149,6 +150,39 @@ func (s *Server) deleteIPListen(_ Peer, params *control.IPListenParams) (any, *c
 		st.IPListen = slices.Delete(st.IPListen, i, i+1)
 		return nil
 	})
+}
+
+// changeListen changes the listen list, if the ports that are open can be opened
+// as it will be.
+func (s *Server) changeListen(edit func(*config.State) *channel.Error) (any, *channel.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.state.Limits().IPListen
+	var tried bool
+	fault := s.change(func(st *config.State) *channel.Error {
+		if fault := edit(st); fault != nil {
+			return fault
+		}
+		err := s.engine.SetListen(st.Limits().IPListen)
+		if err != nil {
+			code := channel.Internal
+			if e := (*channel.Error)(nil); errors.As(err, &e) {
+				code = e.Code
+			}
+			return errorf(code, "nothing was changed: %s", err)
+		}
+		tried = true
+		return nil
+	})
+	if fault == nil {
+		return control.Empty{}, nil
+	}
+	if tried { // but it could not be saved
+		if err := s.engine.SetListen(before); err != nil {
+			return nil, errorf(fault.Code, "%s; and until the daemon is restarted it listens as if it had been: %s", fault.Message, err)
+		}
+	}
+	return nil, fault
 }
 
 func (s *Server) showIPListen(_ Peer, _ *control.Empty) (any, *channel.Error) {

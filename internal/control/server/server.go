@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"sync"
 
@@ -50,9 +51,12 @@ type Engine interface {
 	// parameters is for the caller.
 	CacheState(control.CacheStateParams) (*control.CacheState, *channel.Error)
 	DeleteCache(control.DeleteCacheParams) (int, *channel.Error)
-	// SetLimits tells all machine-wide numbers and the listen list, once at
-	// the start and then whenever one of them has changed.
+	// SetLimits tells all machine-wide numbers, once at the start and then
+	// whenever one of them has changed.
 	SetLimits(config.Limits)
+	// SetListen tells the listen list, at the start and before it changes. If a
+	// port that is open cannot be opened so, nothing changes.
+	SetListen([]netip.Addr) error
 	// SetDemands tells below which URL prefixes clients need a trusted
 	// certificate, for requests that come from now on.
 	SetDemands([]prefix.Prefix) error
@@ -125,6 +129,9 @@ func New(store config.Store, engine Engine) (*Server, error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	engine.SetLimits(state.Limits())
+	if err := engine.SetListen(state.Limits().IPListen); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
 	// A binding whose files are gone must not keep a machine from serving the
 	// others.
 	engine.Certificates().Set(state.SSLCert)
