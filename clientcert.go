@@ -81,6 +81,10 @@ type ClientCert struct {
 	Chains       [][]*x509.Certificate
 	// Truncated: certificates did not fit into 128 KiB and are left out.
 	Truncated bool
+	// Own: the client was shown a certificate that a program has brought
+	// (Server.Certificates), so the authorities that are trusted are that
+	// program's. Otherwise an administrator has bound it and decides.
+	Own bool
 
 	message string
 	code    uint32

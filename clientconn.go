@@ -78,6 +78,7 @@ func (c *clientConn) parsed() *clientConn {
 		c.cert = ClientCert{
 			Verdict: Verdict(f.Verdict), code: f.Code, message: f.VerdictText,
 			Asked: f.Flags&channel.ConnectionAsked != 0, Truncated: f.Flags&channel.ConnectionTruncated != 0,
+			Own:          f.Flags&channel.ConnectionProgram != 0,
 			Certificates: c.state.PeerCertificates, Chains: c.state.VerifiedChains,
 		}
 		c.facts = channel.ConnectionFacts{}

@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -55,6 +56,15 @@ func TestOffers(t *testing.T) {
 	want("192.0.2.1:443", "a.example", "by name")
 	want("192.0.2.1:443", "", "by address")
 	want("192.0.2.2:443", "b.example", "by port")
+
+	// All of them are to be seen, with whose they are.
+	var seen []string
+	for _, o := range w.Offers() {
+		seen = append(seen, fmt.Sprintf("%s%s %d %s", o.HostnamePort, o.IPPort, o.Registration, o.Certificates[0].Subject))
+	}
+	if got, want := strings.Join(seen, "; "), "0.0.0.0:443 2 CN=by port; 192.0.2.1:443 3 CN=by address; a.example:443 1 CN=by name"; got != want {
+		t.Errorf("seen are %s, want %s", got, want)
+	}
 
 	// Of one registration the newest; of several, the oldest one's.
 	newer := w.Offer(name, 1, w.offer("by name, newer"))

@@ -1,11 +1,15 @@
 package certs
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
 	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/httpsys/httpsys/internal/certs/localca"
@@ -35,6 +39,58 @@ type CertInfo struct {
 	NotAfter    time.Time `json:"notafter"`
 	Chain       int       `json:"chain"` // certificates that are sent
 	Stapled     bool      `json:"stapled"`
+}
+
+// OfferInfo is what there is to see of certificates that a program has brought
+// with a prefix.
+type OfferInfo struct {
+	IPPort                string     `json:"ipport,omitempty"`       // whom they are for, as of a binding: who comes to an address
+	HostnamePort          string     `json:"hostnameport,omitempty"` // or asks for a name
+	Registration          uint32     `json:"registration"`           // number of the prefix in "show servicestate"
+	ClientCertNegotiation bool       `json:"clientcertnegotiation"`
+	Certificates          []CertInfo `json:"certificates"`
+}
+
+// offersShown bounds what Offers returns: programs bring as many as they have
+// prefixes.
+const offersShown = 1000
+
+// Offers describes the certificates that programs have brought and that clients
+// are shown where no binding is for them, in the order of their places. If there
+// are more than 1000 it returns the first.
+func (m *Manager) Offers() []OfferInfo {
+	infos := []OfferInfo{}
+	s := &m.offers
+	s.mu.RLock()
+	places := slices.SortedFunc(maps.Keys(s.all), func(a, b Place) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Name, b.Name), a.Addr.Compare(b.Addr))
+	})
+	places = places[:min(len(places), offersShown)]
+	shown := make([]*placed, len(places))
+	for i, at := range places {
+		shown[i] = s.all[at][0]
+	}
+	s.mu.RUnlock()
+	now := m.opt.Now()
+	for i, at := range places {
+		o := shown[i]
+		info := OfferInfo{Registration: o.registration, ClientCertNegotiation: o.binding.ask, Certificates: []CertInfo{}}
+		switch {
+		case at.Name != "":
+			info.HostnamePort = fmt.Sprintf("%s:%d", at.Name, at.Port)
+		case at.Addr.IsValid():
+			info.IPPort = netip.AddrPortFrom(at.Addr, at.Port).String()
+		default:
+			info.IPPort = fmt.Sprintf("0.0.0.0:%d", at.Port)
+		}
+		for _, c := range o.binding.config.Certificates {
+			p := &pair{chain: make([]*x509.Certificate, len(c.Certificate))}
+			p.chain[0] = c.Leaf
+			info.Certificates = append(info.Certificates, certInfo(p, "", now))
+		}
+		infos = append(infos, info)
+	}
+	return infos
 }
 
 // Show describes all bindings in the order in which they were made.

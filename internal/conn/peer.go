@@ -17,6 +17,9 @@ import (
 // RemoteAddr is the client's address.
 func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote }
 
+// Port is the one that the client has connected to.
+func (c *Conn) Port() uint16 { return c.endpoint.Port }
+
 // Secure implements exchange.Peer.
 func (c *Conn) Secure() bool { return c.tls != nil }
 
@@ -58,6 +61,9 @@ func (c *Conn) appendFacts(dst []byte, f channel.ConnectionFacts) []byte {
 	if c.tls != nil {
 		state := c.tls.State()
 		describe(&f, &state, c.tls.Client())
+		if c.tls.Binding().Registration() != 0 {
+			f.Flags |= channel.ConnectionProgram
+		}
 	}
 	return channel.AppendConnection(dst, &f)
 }

@@ -58,6 +58,11 @@ type Server struct {
 
 	// OnRefuse hears of each request that was answered without an application.
 	OnRefuse func(c *Conn, status int, reason string)
+	// OnTLSFailure hears of each connection on an https port that did not get to a
+	// request because of what was sent in place of a handshake, or in it.
+	OnTLSFailure func(c *Conn, kind tlsio.Failure, reason string)
+
+	tls TLSStats
 
 	h2limits h2.Limits
 	h2shared *h2.Shared // nil: no client has spoken HTTP/2 yet
@@ -112,6 +117,23 @@ func (s *Server) SetLimits(l config.Limits) {
 	s.h2limits.HeaderWait, s.h2limits.MinSendRate = s.limits.headerWait, l.MinSendRate
 	s.h2limits.StallPeriod = sendPeriod
 	setHTTP2Limits(&s.h2limits, &l.HTTP2)
+}
+
+// TLSStats counts handshakes since the start.
+type TLSStats struct {
+	Done, Resumed uint64 // Resumed are among Done
+	Failed        [tlsio.Failures]uint64
+}
+
+// TLSStats is for the loop.
+func (s *Server) TLSStats() TLSStats { return s.tls }
+
+// tlsFailed counts, and tells.
+func (s *Server) tlsFailed(c *Conn, kind tlsio.Failure, reason string) {
+	s.tls.Failed[kind]++
+	if s.OnTLSFailure != nil {
+		s.OnTLSFailure(c, kind, reason)
+	}
 }
 
 // Endpoint is the port that connections come in on.

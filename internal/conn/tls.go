@@ -47,11 +47,13 @@ func (c *secure) process(b []byte) []byte {
 	case tlsio.NeedMore:
 		return b
 	case tlsio.PlainHTTP:
+		c.s.tlsFailed(c.Conn, tlsio.NotTLS, "plain HTTP")
 		c.write(h1.AppendError(c.s.scratch[:0], h1.Exchange{Version: 11}, 400,
 			"This port speaks HTTPS, and the request is plain HTTP: use an address that begins with https://.",
 			c.s.Loop.Date(), serverLine, nil), nil, nil, true)
 		return nil
 	case tlsio.Garbage:
+		c.s.tlsFailed(c.Conn, tlsio.NotTLS, "neither TLS nor HTTP")
 		c.close()
 		return nil
 	}
@@ -68,18 +70,23 @@ func (c *secure) process(b []byte) []byte {
 func (c *Conn) handshakeDone(err error) {
 	h := c.proto.(*secure)
 	h.running = false
+	if err != nil {
+		c.s.tlsFailed(c, tlsio.FailureOf(err), err.Error())
+	}
 	if c.closed {
 		c.s.Loop.Close(c.fd) // close left it to us, as the handshake was using it
 		return
 	}
 	if err != nil {
-		if c.s.OnRefuse != nil {
-			c.s.OnRefuse(c, 0, "TLS: "+err.Error())
-		}
 		c.close()
 		return
 	}
-	switch p := c.tls.State().NegotiatedProtocol; {
+	state := c.tls.State()
+	c.s.tls.Done++
+	if state.DidResume {
+		c.s.tls.Resumed++
+	}
+	switch p := state.NegotiatedProtocol; {
 	case c.endpoint.Scheme.Raw():
 		c.proto = &c.http1
 		c.http1.startRaw()
@@ -117,6 +124,9 @@ func (c *secure) expire() {
 	if c.running {
 		c.tls.Cancel(tlsio.ErrTimeout)
 		return
+	}
+	if c.out == nil { // else it was answered
+		c.s.tlsFailed(c.Conn, tlsio.Late, "it never began")
 	}
 	c.close()
 }

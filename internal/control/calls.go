@@ -119,6 +119,9 @@ type SSLCertChanged struct {
 // made.
 type SSLCertResult struct {
 	SSLCert []certs.Info `json:"sslcert"`
+	// Programs are the certificates that programs have brought along, if all
+	// bindings are asked for. They hold where no binding does.
+	Programs []certs.OfferInfo `json:"programs,omitempty"`
 }
 
 // ClientCertParams are the parameters of "delete clientcert" and "show clientcert";

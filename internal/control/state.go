@@ -10,6 +10,7 @@ type State struct {
 	Sessions  []Session  `json:"sessions"`
 	Daemon    Daemon     `json:"daemon"`
 	HTTP2     HTTP2      `json:"http2"`
+	TLS       TLS        `json:"tls"`
 	// Timeouts are the machine's, by the names of "show timeout"; 0 is off.
 	Timeouts map[string]int64 `json:"timeouts"`
 }
@@ -96,6 +97,17 @@ type HTTP2 struct {
 	Ended map[string]uint64 `json:"ended"`
 }
 
+// TLS is what handshakes have come to since the daemon started.
+type TLS struct {
+	Handshakes uint64 `json:"handshakes"` // that succeeded
+	Resumed    uint64 `json:"resumed"`    // of them, with keys of an earlier connection
+	// Failed is how many failed for each reason: "left" (the client went away),
+	// "timeout", "overload", "no_certificate" (nothing is bound for what the client
+	// wants), "refused_by_client" (it sent an alert), "not_acceptable" (what it
+	// sent), "not_tls". Reasons that never occurred are 0.
+	Failed map[string]uint64 `json:"failed"`
+}
+
 // Registration is a URL prefix bound to a queue by a session.
 type Registration struct {
 	ID    uint32 `json:"id"`
@@ -120,6 +132,9 @@ func (s *State) Normalize() {
 	notNil(&s.Sessions)
 	if s.HTTP2.Ended == nil {
 		s.HTTP2.Ended = map[string]uint64{}
+	}
+	if s.TLS.Failed == nil {
+		s.TLS.Failed = map[string]uint64{}
 	}
 	for i := range s.Queues {
 		notNil(&s.Queues[i].Prefixes)

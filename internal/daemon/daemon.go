@@ -243,8 +243,9 @@ func (d *Daemon) newUnit(i int) (*unit, error) {
 		l.Asleep = &d.spare.Asleep
 	}
 	u.conns.Challenge = d.acme.HTTPChallenge
-	refusals := refusals{d: d}
+	refusals := &refusals{d: d}
 	u.conns.OnRefuse = func(c *conn.Conn, status int, reason string) { refusals.refused(c, l.Now(), status, reason) }
+	u.conns.OnTLSFailure = func(c *conn.Conn, kind tlsio.Failure, reason string) { refusals.tlsFailed(c, l.Now(), kind, reason) }
 	u.shared = worker.NewShared(l, u.stage)
 	return u, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/httpsys/httpsys/internal/control"
 	"github.com/httpsys/httpsys/internal/prefix"
+	"github.com/httpsys/httpsys/internal/tlsio"
 	"github.com/httpsys/httpsys/internal/wire/h2"
 	"github.com/httpsys/httpsys/internal/worker"
 )
@@ -28,6 +29,7 @@ func (d *Daemon) ServiceState() (*control.State, error) {
 	}
 	inflight, oldest := d.loopState()
 	st.HTTP2 = d.http2State()
+	st.TLS = d.tlsState()
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -86,6 +88,22 @@ func (d *Daemon) http2State() control.HTTP2 {
 			out.HiddenRequests += st.Hidden
 			for a, n := range st.Ended {
 				out.Ended[h2.Abuse(a).Reason()] += n
+			}
+		})
+	}
+	return out
+}
+
+// tlsState adds up what the loops count.
+func (d *Daemon) tlsState() control.TLS {
+	out := control.TLS{Failed: map[string]uint64{}}
+	for _, u := range d.units {
+		u.loop.Call(func() {
+			st := u.conns.TLSStats()
+			out.Handshakes += st.Done
+			out.Resumed += st.Resumed
+			for kind, n := range st.Failed {
+				out.Failed[tlsio.Failure(kind).String()] += n
 			}
 		})
 	}

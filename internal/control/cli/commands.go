@@ -153,7 +153,7 @@ is registered already stays registered.`,
 			help: "seconds; for minsendrate bytes per second. off, or HTTP.SYS's number for it, means no limit"}},
 		short: "Set a timeout of the machine",
 		long: `It holds at once, also for connections that are open, from the next time that the timer starts there;
-requestqueuetimeout for queues that are made afterwards.`,
+requestqueuetimeout for requests that wait already, in queues whose program has not set a limit of its own.`,
 		examples: []string{"httpsys add timeout timeouttype=idleconnectiontimeout value=60"},
 	},
 	{
@@ -227,7 +227,8 @@ would have removed it.`,
 		verb: "add", object: "iplisten", tags: []tag{addressTag}, run: (*run).addIPListen, rights: forAdmins,
 		short: "Add an address to those that ports are opened on",
 		long: `While the list is empty ports are opened on all addresses of the machine, or on the loopback addresses alone
-if all prefixes of the port are for those.`,
+if all prefixes of the port are for those. Ports that are open change at once; if one cannot be opened so, nothing
+changes, and the error says why.`,
 		examples: []string{"httpsys add iplisten ipaddress=192.0.2.1"},
 	},
 	{

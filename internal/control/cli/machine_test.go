@@ -77,6 +77,18 @@ type exampleCerts struct{ bound []config.SSLCert }
 func (e *exampleCerts) Check(c *config.SSLCert) ([]string, error) { return nil, c.Check() }
 func (e *exampleCerts) Set(all []config.SSLCert)                  { e.bound = all }
 
+func (e *exampleCerts) Offers() []certs.OfferInfo {
+	from := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	return []certs.OfferInfo{{
+		HostnamePort: "shop.localhost:8443", Registration: 3,
+		Certificates: []certs.CertInfo{{
+			Subject: "CN=shop.localhost", Names: []string{"shop.localhost"}, Issuer: "CN=shop.localhost", Serial: "1",
+			Key: "ECDSA P-256", Fingerprint: strings.TrimSuffix(strings.Repeat("0B:", 32), ":"), Thumbprint: strings.Repeat("0b", 20),
+			NotBefore: from, NotAfter: from.AddDate(1, 0, 0), Chain: 1,
+		}},
+	}}
+}
+
 func (e *exampleCerts) Show() []certs.Info {
 	var all []certs.Info
 	from := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)

@@ -70,6 +70,7 @@ func (s *snapshot) sessionView() {
 		s.blank()
 	}
 	s.ports()
+	s.tls()
 	s.http2()
 }
 
@@ -90,6 +91,7 @@ func (s *snapshot) queueView() {
 		s.blank()
 	}
 	s.ports()
+	s.tls()
 	s.http2()
 }
 
@@ -189,16 +191,20 @@ func (s *snapshot) ports() {
 	s.blank()
 }
 
-func (s *snapshot) http2() {
-	h := &s.state.HTTP2
-	s.line(0, "HTTP/2:")
-	s.line(1, "Connections: %d, streams: %d, of which at rest: %d", h.Connections, h.Streams, h.Resting)
-	s.line(1, "Streams reset by clients: %d, for what clients sent: %d", h.ClientResets, h.ServerResets)
-	s.line(1, "Requests reset before a program saw them: %d", h.HiddenRequests)
-	s.line(1, "Connections ended for abuse:")
+func (s *snapshot) tls() {
+	t := &s.state.TLS
+	s.line(0, "TLS:")
+	s.line(1, "Handshakes: %d, of which resumed: %d", t.Handshakes, t.Resumed)
+	s.counts("Handshakes that failed:", t.Failed)
+	s.blank()
+}
+
+// counts shows what has occurred.
+func (s *snapshot) counts(title string, by map[string]uint64) {
+	s.line(1, "%s", title)
 	none := true
-	for _, reason := range slices.Sorted(maps.Keys(h.Ended)) {
-		if n := h.Ended[reason]; n > 0 {
+	for _, reason := range slices.Sorted(maps.Keys(by)) {
+		if n := by[reason]; n > 0 {
 			s.line(2, "%s: %d", reason, n)
 			none = false
 		}
@@ -206,6 +212,15 @@ func (s *snapshot) http2() {
 	if none {
 		s.line(2, "none")
 	}
+}
+
+func (s *snapshot) http2() {
+	h := &s.state.HTTP2
+	s.line(0, "HTTP/2:")
+	s.line(1, "Connections: %d, streams: %d, of which at rest: %d", h.Connections, h.Streams, h.Resting)
+	s.line(1, "Streams reset by clients: %d, for what clients sent: %d", h.ClientResets, h.ServerResets)
+	s.line(1, "Requests reset before a program saw them: %d", h.HiddenRequests)
+	s.counts("Connections ended for abuse:", h.Ended)
 	s.blank()
 }
 

@@ -140,7 +140,7 @@ func (r *run) showSSLCert() error {
 	if err := r.call(control.ShowSSLCert, r.sslcertKey(), &result); err != nil {
 		return err
 	}
-	return r.show(result, func(p *printer) { printSSLCert(p, result.SSLCert) })
+	return r.show(result, func(p *printer) { printSSLCert(p, result.SSLCert); printOffers(p, result.Programs) })
 }
 
 func printSSLCert(p *printer, all []certs.Info) {
@@ -206,6 +206,31 @@ func printSSLCert(p *printer, all []certs.Info) {
 		}
 		if b.Error != "" {
 			field("Error", b.Error)
+		}
+		p.blank()
+	}
+}
+
+// printOffers shows nothing if there are none: on most machines there are not.
+func printOffers(p *printer, all []certs.OfferInfo) {
+	if len(all) == 0 {
+		return
+	}
+	p.heading("Certificates that programs have brought, for where no binding is:")
+	for i := range all {
+		o := &all[i]
+		field := func(label, value string) { p.line(1, "%-28s : %s", label, value) }
+		if o.HostnamePort != "" {
+			field("Hostname:port", o.HostnamePort)
+		} else {
+			field("IP:port", o.IPPort)
+		}
+		field("Registration", fmt.Sprint(o.Registration))
+		if o.ClientCertNegotiation {
+			field("Negotiate Client Certificate", "Enabled")
+		}
+		for _, c := range o.Certificates {
+			printCertificate(p, c)
 		}
 		p.blank()
 	}

@@ -71,6 +71,8 @@ type Certificates interface {
 	// Set replaces all bindings, for connections that come from now on.
 	Set([]config.SSLCert)
 	Show() []certs.Info
+	// Offers are the certificates that programs have brought.
+	Offers() []certs.OfferInfo
 	// CA describes the authority of this machine.
 	CA() (localca.Info, error)
 }

@@ -95,7 +95,7 @@ func (s *Server) deleteSSLCert(_ Peer, params *control.SSLCertKey) (any, *channe
 func (s *Server) showSSLCert(_ Peer, params *control.SSLCertKey) (any, *channel.Error) {
 	all := s.engine.Certificates().Show()
 	if *params == (control.SSLCertKey{}) {
-		return control.SSLCertResult{SSLCert: append([]certs.Info{}, all...)}, nil
+		return control.SSLCertResult{SSLCert: append([]certs.Info{}, all...), Programs: s.engine.Certificates().Offers()}, nil
 	}
 	key, fault := keyOf(params)
 	if fault != nil {

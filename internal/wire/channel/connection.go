@@ -36,10 +36,11 @@ type ConnectionFlags uint8
 
 // The flags of a CONNECTION.
 const (
-	ConnectionResumed   ConnectionFlags = 1 // the handshake was short: keys of an earlier connection
-	ConnectionAsked     ConnectionFlags = 2 // the client was asked for a certificate
-	ConnectionTruncated ConnectionFlags = 4 // certificates or chains did not fit and are left out
-	ConnectionAccepted  ConnectionFlags = 8 // it has just come: there may never be a request
+	ConnectionResumed   ConnectionFlags = 1  // the handshake was short: keys of an earlier connection
+	ConnectionAsked     ConnectionFlags = 2  // the client was asked for a certificate
+	ConnectionTruncated ConnectionFlags = 4  // certificates or chains did not fit and are left out
+	ConnectionAccepted  ConnectionFlags = 8  // it has just come: there may never be a request
+	ConnectionProgram   ConnectionFlags = 16 // the client was shown a certificate that a program has brought
 )
 
 // Sizes and bounds of a CONNECTION.

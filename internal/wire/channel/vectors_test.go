@@ -178,7 +178,7 @@ var (
 	connectionFlagNames = []struct {
 		name string
 		flag ConnectionFlags
-	}{{"RESUMED", ConnectionResumed}, {"ASKED", ConnectionAsked}, {"TRUNCATED", ConnectionTruncated}, {"ACCEPTED", ConnectionAccepted}}
+	}{{"RESUMED", ConnectionResumed}, {"ASKED", ConnectionAsked}, {"TRUNCATED", ConnectionTruncated}, {"ACCEPTED", ConnectionAccepted}, {"PROGRAM", ConnectionProgram}}
 	jsonTypes = map[Type]func() any{
 		Hello:   func() any { return new(HelloMessage) },
 		Welcome: func() any { return new(WelcomeMessage) },

@@ -25,7 +25,7 @@ const Flag = Object.freeze({ END: 0x01, TEXT: 0x02, OPAQUE: 0x04, MORE: 0x08, SO
 const RequestFlag = Object.freeze({ TLS: 1, CONTINUE: 2, UPGRADE: 4, RAW: 8 });
 
 // ConnectionFlag are the flags of a CONNECTION (section 4.1).
-const ConnectionFlag = Object.freeze({ RESUMED: 1, ASKED: 2, TRUNCATED: 4, ACCEPTED: 8 });
+const ConnectionFlag = Object.freeze({ RESUMED: 1, ASKED: 2, TRUNCATED: 4, ACCEPTED: 8, PROGRAM: 16 });
 
 // Cancel are the reasons of a CANCEL from the daemon (section 7).
 const Cancel = Object.freeze({ ABORT: 0, GONE: 1, HALF_CLOSED: 2, BODY: 3, REFUSED: 4 });
