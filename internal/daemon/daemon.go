@@ -142,10 +142,14 @@ func Run(ctx context.Context, opt Options) error {
 	return nil
 }
 
+// processors is how many cores the process may use: what GOMAXPROCS is before the
+// first daemon changes it.
+var processors = sync.OnceValue(func() int { return runtime.GOMAXPROCS(0) })
+
 // Start starts a daemon. It is ready when Start returns; end it with Shutdown.
 func Start(opt Options) (*Daemon, error) {
-	if opt.Loops == 0 {
-		opt.Loops = runtime.GOMAXPROCS(0)
+	if n := processors(); opt.Loops == 0 {
+		opt.Loops = n
 	}
 	if opt.Drain == 0 {
 		opt.Drain = DefaultDrain

@@ -60,7 +60,7 @@ func TestHandshakesCounted(t *testing.T) {
 	check("nothing has failed", "")
 
 	failing(func(c *tls.Config) { c.ServerName, c.InsecureSkipVerify = "nobody.example", true })
-	check("a name that nobody has bound", "no_certificate", "kind=no_certificate", "client=127.0.0.1:", fmt.Sprintf("port=%s", s.addr[len("127.0.0.1:"):]))
+	check("a name that nobody has bound", "no_certificate", "kind=no_certificate", `nothing is bound for \"nobody.example\"`, "client=127.0.0.1:", fmt.Sprintf("port=%s", s.addr[len("127.0.0.1:"):]))
 	failing(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS11, tls.VersionTLS11 })
 	check("an old version", "not_acceptable")
 	failing(func(c *tls.Config) { c.NextProtos = []string{"gopher"} })

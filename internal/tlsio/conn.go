@@ -43,6 +43,7 @@ func NewServer(choose func(*tls.ClientHelloInfo) Binding) *Server {
 			b := choose(hello)
 			if t, ok := hello.Conn.(*transport); ok {
 				t.binding = b
+				t.hs.wanted = hello.ServerName
 			}
 			return b.Config(), nil
 		},

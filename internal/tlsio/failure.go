@@ -2,6 +2,7 @@ package tlsio
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -29,6 +30,16 @@ var failureNames = [Failures]string{"left", "timeout", "overload", "no_certifica
 // String is the name of f for counters and logs, such as "timeout".
 func (f Failure) String() string { return failureNames[f] }
 
+// unbound says for whom there is no certificate.
+type unbound struct{ name string }
+
+func (e unbound) Error() string {
+	if e.name == "" {
+		return "nothing is bound for clients that ask for no name"
+	}
+	return fmt.Sprintf("nothing is bound for %.255q", e.name)
+}
+
 // FailureOf says of which kind the error of a handshake is.
 func FailureOf(err error) Failure {
 	var remote *net.OpError
@@ -42,8 +53,8 @@ func FailureOf(err error) Failure {
 		return Left
 	case errors.As(err, &remote) && remote.Op == "remote error":
 		return Refused // crypto/tls says so of each alert that it receives
-	case strings.Contains(err.Error(), "no certificates configured"):
-		return NoCertificate // nor has it another name for this; a test holds it
+	case errors.As(err, new(unbound)), strings.Contains(err.Error(), "no certificates configured"):
+		return NoCertificate // nor does it say this in another way; a test holds it
 	}
 	return Unacceptable
 }

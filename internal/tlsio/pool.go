@@ -120,6 +120,8 @@ type handshake struct {
 	c    *Conn
 	done func(error)
 
+	wanted string // the name that the client asks for
+
 	// How it goes on after it has stopped: it is a goroutine of its own, or a
 	// coroutine of the loop.
 	turn  chan struct{}
@@ -365,6 +367,9 @@ func (h *handshake) pause() {
 // run is the goroutine or the coroutine of h.
 func (h *handshake) run() {
 	err := h.c.tls.Handshake()
+	if err != nil && FailureOf(err) == NoCertificate {
+		err = unbound{h.wanted}
+	}
 	if b := h.c.t.binding; err == nil && b != nil {
 		state := h.c.tls.ConnectionState()
 		h.c.client = b.Established(&state, h.wait)
