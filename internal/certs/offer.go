@@ -21,6 +21,7 @@ type Program struct {
 	AskClient    bool   // for a certificate
 	Authorities  []byte // PEM: whose client certificates are trusted; nil: the system's
 	DisableHTTP2 bool
+	Speaks       Speaks
 }
 
 // Place is where a program's certificate is shown: on one port to those who
@@ -54,7 +55,10 @@ func (m *Manager) NewOffer(p Program) (*Offer, error) {
 	if p.DisableHTTP2 {
 		disableHTTP2(b.binding.config)
 	}
-	o := &Offer{binding: b.binding, tickets: "program"}
+	if err := p.Speaks.apply(b.binding.config); err != nil {
+		return nil, err
+	}
+	o := &Offer{binding: b.binding, tickets: "program" + p.Speaks.name()}
 	for _, pem := range p.Pairs {
 		pair := &pair{path: text}
 		var err error

@@ -153,6 +153,13 @@ func TestNewOffer(t *testing.T) {
 		{"no key", Program{Pairs: [][]byte{cert}}, "the PEM text has no private key in PEM"},
 		{"other key", Program{Pairs: [][]byte{append(cert[:len(cert):len(cert)], other...)}}, `the key in the PEM text does not belong to the certificate in the PEM text ("CN=a")`},
 		{"nobody is asked", Program{Pairs: [][]byte{w.text("a")}, Authorities: cert}, "clients are not asked"},
+		{"versions", Program{Pairs: [][]byte{w.text("a")}, Speaks: Speaks{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS12}}, ""},
+		{"no version", Program{Pairs: [][]byte{w.text("a")}, Speaks: Speaks{MaxVersion: tls.VersionTLS11}}, "min_version is 0x0303 and max_version 0x0302: want TLS 1.0 (0x0301) to 1.3"},
+		{"SSL 3", Program{Pairs: [][]byte{w.text("a")}, Speaks: Speaks{MinVersion: 0x0300}}, "min_version is 0x0300"},
+		{"suites", Program{Pairs: [][]byte{w.text("a")}, Speaks: Speaks{Suites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA, 0xffff}}}, ""},
+		{"no suites", Program{Pairs: [][]byte{w.text("a")}, Speaks: Speaks{Suites: []uint16{0xffff, tls.TLS_AES_128_GCM_SHA256}}}, "none of the cipher suites [0xffff 0x1301] can be spoken"},
+		{"groups", Program{Pairs: [][]byte{w.text("a")}, Speaks: Speaks{Groups: []uint16{1, uint16(tls.CurveP384)}}}, ""},
+		{"no groups", Program{Pairs: [][]byte{w.text("a")}, Speaks: Speaks{Groups: []uint16{}}}, "none of the groups [] can be spoken"},
 		{"no authorities", Program{Pairs: [][]byte{w.text("a")}, AskClient: true, Authorities: []byte("x")}, "the authorities has no certificate"},
 	} {
 		_, err := w.NewOffer(test.in)

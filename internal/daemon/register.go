@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -29,6 +30,18 @@ type registration struct {
 	*exchange.Registration
 	queue *queueState
 	users int
+}
+
+// registerSettled is register for who wants to hear of connections when they
+// come: a client that knows of the answer finds the loops ready to tell.
+func (s *session) registerSettled(p channel.RegisterParams) (*channel.RegisterResult, *channel.Error) {
+	result, cerr := s.register(p)
+	if cerr == nil && slices.Contains(p.Tell, channel.TellAccepted) {
+		for _, u := range s.d.units {
+			u.loop.Call(func() {})
+		}
+	}
+	return result, cerr
 }
 
 // register answers the call of that name (docs/channel.md section 3.2).

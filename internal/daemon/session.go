@@ -292,7 +292,7 @@ func (s *session) serve(r *bufio.Reader) error {
 func (s *session) call(call channel.CallMessage) (any, *channel.Error) {
 	switch {
 	case call.Method == "register":
-		return decode(call.Params, s.register)
+		return decode(call.Params, s.registerSettled)
 	case call.Method == "flush":
 		return decode(call.Params, s.flush)
 	case call.Method == "unregister":

@@ -92,7 +92,10 @@ func (d *Daemon) offerOf(s *session, pre prefix.Prefix, c *channel.Certificate) 
 	case !pre.Scheme.Secure():
 		return nil, bad("%s has a certificate, which only an https prefix can use (or one of tls)", pre)
 	}
-	p := certs.Program{AskClient: c.AskClient, DisableHTTP2: c.DisableHTTP2}
+	p := certs.Program{
+		AskClient: c.AskClient, DisableHTTP2: c.DisableHTTP2,
+		Speaks: certs.Speaks{MinVersion: c.MinVersion, MaxVersion: c.MaxVersion, Suites: c.CipherSuites, Groups: c.Groups},
+	}
 	for _, text := range c.PEM {
 		p.Pairs = append(p.Pairs, []byte(text))
 	}

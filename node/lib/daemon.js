@@ -4,10 +4,10 @@
 
 const childProcess = require('child_process');
 const fs = require('fs');
-const net = require('net');
 const os = require('os');
 const path = require('path');
 const cluster = require('cluster');
+const connect = require('./channel/connect');
 const { coded } = require('./errors');
 
 const SYSTEM = '/run/httpsys/httpsys.sock';
@@ -28,7 +28,7 @@ function places() {
 // reachable connects once to see whether a daemon listens there.
 function reachable(socketPath) {
   return new Promise((resolve) => {
-    const socket = net.connect({ path: socketPath });
+    const socket = connect(socketPath);
     socket.on('connect', () => { socket.destroy(); resolve(null); });
     socket.on('error', resolve);
   });

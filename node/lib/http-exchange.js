@@ -20,10 +20,13 @@ const { IdleConnections, learn } = require('./idle');
 const { reset, coded } = require('./errors');
 const { oldClient } = require('./tls');
 const settings = require('./settings');
+const { commandLine } = settings;
 
 const kInfo = Symbol('httpsys request');
 const NO_HEAD = Buffer.alloc(0);
 const HEAD_LIMIT = 65536;
+// What servers do that do not say.
+const INSECURE = commandLine().includes('--insecure-http-parser');
 
 // What is left of a chunked body, as the genuine class writes it in pieces.
 const SIZE = 0;
@@ -119,7 +122,7 @@ class HttpExchange extends Exchange {
         }
         if (complete) { // we are in the context of the request
           finishBody(this, null);
-          if (this.answered) this.conclude();
+          if (this.answered && !this.raw) this.conclude();
         }
       }
     }
@@ -192,7 +195,10 @@ class HttpExchange extends Exchange {
     if (socket.timeout > 0) socket._unrefTimer();
     const stream = this.upgraded ? socket : req;
     if (stream._dumped || stream.destroyed) return true;
-    return this.resource.runInAsyncScope(push, null, stream, bytes);
+    const more = this.resource.runInAsyncScope(push, null, stream, bytes);
+    // As where the parser reads: the socket rests until the program reads on.
+    if (!more && stream === req) this.resource.runInAsyncScope(pause, null, socket);
+    return more;
   }
 
   bodyEnd(trailers) {
@@ -268,11 +274,23 @@ class HttpExchange extends Exchange {
         head = head.slice(0, -2) + field + head.slice(-2);
       }
     }
-    if (!message.chunkedEncoding) return this.respondText(data, encoding, head.length, callback);
+    if (!message.chunkedEncoding) {
+      if (message._removedContLen && this.endsItself(message)) {
+        this.raw = true;
+        return this.writeOpaque(data, encoding, callback);
+      }
+      return this.respondText(data, encoding, head.length, callback);
+    }
     this.chunk = SIZE;
     this.respondText(head, encoding, head.length, null);
     return data.length === head.length ? this.body('', 'latin1', callback)
       : this.writeChunked(data.slice(head.length), encoding, callback);
+  }
+
+  // endsItself: the program has taken everything out of the head that says where the
+  // body ends. Then the end of the connection does, and the daemon adds nothing.
+  endsItself(message) {
+    return message._removedTE && message._removedConnection && message._last && this.complete && !this.broken && this.version < 20;
   }
 
   // writeChunked takes the framing away that the genuine class has put around the
@@ -546,7 +564,7 @@ class Rest {
   finished() {}
   readMore() {}
 }
-Object.assign(Rest.prototype, { over: true, answered: true, gone: false, holding: false });
+Object.assign(Rest.prototype, { over: true, answered: true, gone: false, holding: false, heldBytes: 0 });
 
 // keep remembers a socket until its connection ends. Requests of one connection
 // may come to several servers, and to each it is a socket of its own, or, while it
@@ -595,7 +613,19 @@ function readAhead(x) {
   const { socket } = x;
   if (x.over || x.headSent || x.upgraded || x.raw || x.gone || x.broken || !x.complete || x.pendingHead !== null) return;
   if (socket === null || socket.destroyed || !socket.parser) return;
+  // The parser has been taken from those that the server watches, and Node 24 has
+  // such a one ignore what it reads. It begins anew, and unwatched: this request was
+  // read in time.
+  const { server } = x.listener;
+  const { parser } = socket;
+  const { REQUEST, kLenientAll, kLenientNone } = parser.constructor;
+  const lenient = server.insecureHTTPParser === undefined ? INSECURE : server.insecureHTTPParser;
+  parser.initialize(REQUEST, x.resource, server.maxHeaderSize || 0, lenient ? kLenientAll : kLenientNone);
   x.leaveFrames();
+}
+
+function pause(socket) {
+  socket.pause();
 }
 
 function push(stream, bytes) {

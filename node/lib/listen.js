@@ -112,7 +112,7 @@ class Listener {
   // wishes is what the daemon was told, or has to be, in one string.
   wishes() {
     const { headersTimeout, requestTimeout, keepAliveTimeout } = this.server;
-    const times = `${headersTimeout} ${requestTimeout} ${keepAliveTimeout}`;
+    const times = `${headersTimeout} ${requestTimeout} ${keepAliveTimeout} ${this.server.listenerCount('timeout')}`;
     return this.where.urls === undefined ? `${times} ${tells(this.server, this.secure)}` : times;
   }
 
@@ -205,6 +205,8 @@ function addressOf(url) {
   };
 }
 
+const AFTER_NODE = 1000; // milliseconds
+
 // timeouts sends the daemon what the program has changed. They are read when the
 // registration is made, which is after the program has set them.
 function timeouts(server, changed) {
@@ -214,6 +216,11 @@ function timeouts(server, changed) {
     if (Number.isFinite(v) && v >= 0 && (changed || v !== standard[key])) t[name] = Math.floor(v);
   };
   set('idle_connection_ms', 'keepAliveTimeout');
+  // The socket's own timer, which the program hears, goes before the daemon's.
+  if (server.listenerCount('timeout') > 0 && server.keepAliveTimeout > 0) {
+    const buffer = server.keepAliveTimeoutBuffer === undefined ? 1000 : server.keepAliveTimeoutBuffer;
+    t.idle_connection_ms = Math.floor(server.keepAliveTimeout + buffer) + AFTER_NODE;
+  }
   set('entity_body_ms', 'requestTimeout');
   // The head has to come within both; 0 is no limit.
   if (changed || server.headersTimeout !== standard.headersTimeout || server.requestTimeout !== standard.requestTimeout) {
@@ -230,7 +237,8 @@ function tells(server, secure) {
   const tell = ['ahead'];
   const came = server.listenerCount('connection') + (secure ? server.listenerCount('secureConnection') - 1 : 0);
   if (came > 1) tell.push('accepted');
-  if (server.listenerCount('clientError') > 0 || server.insecureHTTPParser === true || server.maxHeaderSize > 0 || OTHER_PARSER) {
+  // A program that has sockets from the beginning sees their errors, too.
+  if (came > 1 || server.listenerCount('clientError') > 0 || server.insecureHTTPParser === true || server.maxHeaderSize > 0 || OTHER_PARSER) {
     tell.push('unparsed');
   }
   if (server.listenerCount('upgrade') + server.listenerCount('connect') > 0) tell.push('upgrade');
@@ -238,7 +246,7 @@ function tells(server, secure) {
 }
 
 // OTHER_PARSER: the command line asks for a parser with other limits than Node's own.
-const OTHER_PARSER = [...process.execArgv, ...(process.env.NODE_OPTIONS || '').split(' ')]
+const OTHER_PARSER = settings.commandLine()
   .some((option) => /^--(?:insecure-http-parser|max-http-header-size\b)/.test(option));
 
 // ---- cluster ----

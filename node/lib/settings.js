@@ -31,7 +31,13 @@ function cacheDuration(text) {
   return seconds >= 0 ? Math.floor(seconds) : undefined;
 }
 
+// commandLine lists the options of this process, those of NODE_OPTIONS among them.
+function commandLine() {
+  return [...process.execArgv, ...(process.env.NODE_OPTIONS || '').split(' ')];
+}
+
 module.exports = Object.freeze({
+  commandLine,
   // How long the daemon may answer in the place of this program; undefined: never.
   cacheDuration: cacheDuration(process.env.HTTPSYS_CACHE_DURATION),
   // By what the requests of one client are kept with one worker of a cluster.

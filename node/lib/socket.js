@@ -24,6 +24,7 @@ const kPeer = Symbol('httpsys peer');
 const kLocal = Symbol('httpsys local');
 const kTimer = Symbol('httpsys timer');
 const kDeadline = Symbol('httpsys deadline');
+const kCorked = Symbol('httpsys bytes written when corked');
 const kReset = Symbol('httpsys reset');
 const kGone = Symbol('httpsys gone');
 const kGenuine = Symbol('httpsys genuine listeners');
@@ -64,6 +65,15 @@ const members = {
   get pending() { return false; },
   get bufferSize() { return this.writableLength; },
 
+  // writableLength: what is gathered in a turn counts until the turn is over, as it
+  // does where a response is corked, and what the daemon has no room for.
+  get writableLength() {
+    const state = this._writableState;
+    if (this[kOpaque]) return state.length;
+    const x = this[kExchange];
+    return (state.corked > 0 ? this[kWritten] - this[kCorked] : 0) + (x === null ? 0 : x.heldBytes);
+  },
+
   address() {
     const { address, port, family } = parsed(this, kLocal);
     return { address, port, family };
@@ -95,7 +105,7 @@ const members = {
 
   cork() {
     if (this[kOpaque]) Duplex.prototype.cork.call(this);
-    else this._writableState.corked++;
+    else if (this._writableState.corked++ === 0) this[kCorked] = this[kWritten];
   },
 
   uncork() {
@@ -277,6 +287,7 @@ function createSocket(server, secure, told, peer, local, onGone) {
   socket[kRest] = null;
   socket[kRead] = 0;
   socket[kWritten] = 0;
+  socket[kCorked] = 0;
   socket[kPeer] = peer;
   socket[kLocal] = local;
   socket[kTimer] = null;

@@ -5,7 +5,9 @@
 // brings, in the shape that the daemon takes.
 
 const crypto = require('crypto');
+const tls = require('tls');
 const { coded } = require('./errors');
+const { pemOf } = require('./pfx');
 
 const TRUSTED = 1; // docs/channel.md section 4.1
 const RESUMED = 1;
@@ -32,6 +34,9 @@ const SUITES = {
   0xc014: ['ECDHE-RSA-AES256-SHA', 'TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA', 'TLSv1.0'],
   0x009c: ['AES128-GCM-SHA256', 'TLS_RSA_WITH_AES_128_GCM_SHA256', 'TLSv1.2'],
   0x009d: ['AES256-GCM-SHA384', 'TLS_RSA_WITH_AES_256_GCM_SHA384', 'TLSv1.2'],
+  0x003c: ['AES128-SHA256', 'TLS_RSA_WITH_AES_128_CBC_SHA256', 'TLSv1.2'],
+  0x002f: ['AES128-SHA', 'TLS_RSA_WITH_AES_128_CBC_SHA', 'SSLv3'],
+  0x0035: ['AES256-SHA', 'TLS_RSA_WITH_AES_256_CBC_SHA', 'SSLv3'],
 };
 
 // OpenSSL's word for a verdict. Where OpenSSL looks at the chain more closely,
@@ -144,21 +149,113 @@ function oldClient(facts, encoded) {
 // the administrator's binding counts.
 function certificateOf(server) {
   const { key, cert, ca, pfx, passphrase, requestCert } = server;
-  if (pfx !== undefined && pfx !== null) {
-    throw coded(Error, 'ENOTSUP', 'httpsys takes key and cert and no pfx: `openssl pkcs12 -in FILE -nodes` writes both');
+  const pem = [];
+  if (present(pfx)) {
+    for (const file of [].concat(pfx)) {
+      const own = file.buf !== undefined; // { buf, passphrase }
+      pem.push(pemOf(own ? file.buf : file, own && file.passphrase !== undefined ? file.passphrase : passphrase));
+    }
   }
-  if (!present(key) || !present(cert)) return undefined;
-  const keys = [].concat(key);
-  const certs = [].concat(cert);
-  if (keys.length !== certs.length && certs.length !== 1) {
-    throw coded(Error, 'EINVAL', `${keys.length} keys and ${certs.length} certificates`);
+  if (present(key) && present(cert)) {
+    const keys = [].concat(key);
+    const certs = [].concat(cert);
+    if (keys.length !== certs.length && certs.length !== 1) {
+      throw coded(Error, 'EINVAL', `${keys.length} keys and ${certs.length} certificates`);
+    }
+    keys.forEach((k, i) => pem.push(`${text(certs[Math.min(i, certs.length - 1)])}\n${keyText(k, passphrase)}`));
   }
-  const certificate = { pem: keys.map((k, i) => `${text(certs[Math.min(i, certs.length - 1)])}\n${keyText(k, passphrase)}`) };
+  if (pem.length === 0) return undefined;
+  const certificate = { pem, ...spoken(server) };
   if (requestCert === true) {
     certificate.ask_client = true;
     if (present(ca)) certificate.authorities = [].concat(ca).map(text).join('\n');
   }
   return certificate;
+}
+
+const NUMBERS = { 'TLSv1': 0x0301, 'TLSv1.1': 0x0302, 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 };
+const PROTOCOLS = { TLSv1_method: 0x0301, TLSv1_1_method: 0x0302, TLSv1_2_method: 0x0303 }; // and _server_
+const GROUPS = {
+  'P-256': 23, 'prime256v1': 23, 'secp256r1': 23, 'P-384': 24, 'secp384r1': 24, 'P-521': 25, 'secp521r1': 25, 'X25519': 29, 'x25519': 29,
+  'X25519MLKEM768': 4588, 'SecP256r1MLKEM768': 4587, 'SecP384r1MLKEM1024': 4589,
+};
+
+// spoken is what a program sets of TLS itself, as far as it differs from Node's own
+// values; everything else is the daemon's.
+function spoken({ minVersion, maxVersion, secureProtocol, ciphers, ecdhCurve }) {
+  const s = {};
+  const only = PROTOCOLS[String(secureProtocol).replace('_server_', '_')];
+  const least = only || NUMBERS[minVersion || tls.DEFAULT_MIN_VERSION];
+  const most = only || NUMBERS[maxVersion || tls.DEFAULT_MAX_VERSION];
+  if (least !== undefined && least !== NUMBERS['TLSv1.2']) s.min_version = least;
+  if (most !== undefined && most !== NUMBERS['TLSv1.3']) s.max_version = most;
+  if (ciphers !== undefined) {
+    const suites = suitesOf(ciphers);
+    if (suites !== undefined) s.cipher_suites = suites;
+  }
+  if (ecdhCurve !== undefined && ecdhCurve !== 'auto') {
+    s.groups = ecdhCurve.split(':').map((name) => GROUPS[name]).filter((g) => g !== undefined);
+    if (s.groups.length === 0) throw coded(Error, 'ENOTSUP', `ecdhCurve is ${ecdhCurve}: httpsys has ${Object.keys(GROUPS).join(', ')}`);
+  }
+  return s;
+}
+
+// suitesOf reads a list of OpenSSL's as far as it is about suites that httpsys has:
+// names, and words that stand for many, added, or taken away with ! and -. Suites of
+// TLS 1.3 cannot be chosen; a list of nothing else gives undefined.
+function suitesOf(ciphers) {
+  const all = Object.entries(SUITES).filter(([, suite]) => suite[2] !== 'TLSv1.3');
+  const chosen = new Set();
+  const out = new Set();
+  let about = false;
+  for (const word of ciphers.split(/[:, ]+/)) {
+    if (word === '' || word[0] === '@' || word.startsWith('TLS_')) continue;
+    about = true;
+    const away = word[0] === '!' || word[0] === '-';
+    for (const [number, [name]] of all) {
+      if (!stands(away || word[0] === '+' ? word.slice(1) : word, name)) continue;
+      if (away) {
+        chosen.delete(number);
+        if (word[0] === '!') out.add(number);
+      } else if (word[0] !== '+') {
+        chosen.add(number);
+      }
+    }
+  }
+  if (!about) return undefined;
+  const suites = [...chosen].filter((number) => !out.has(number)).map(Number);
+  if (suites.length === 0) throw coded(Error, 'ENOTSUP', `ciphers is ${ciphers}: httpsys has none of them`);
+  return suites;
+}
+
+// stands says whether a word stands for a suite: its name, or what its name has.
+function stands(word, name) {
+  return word.split('+').every((part) => {
+    switch (part.replace(/@.*/, '')) {
+      case name:
+      case 'ALL':
+      case 'HIGH':
+      case 'DEFAULT': return true;
+      case 'kRSA':
+      case 'RSA': return !name.startsWith('ECDHE');
+      case 'aRSA': return !name.includes('ECDSA');
+      case 'EECDH':
+      case 'kEECDH':
+      case 'ECDHE': return name.startsWith('ECDHE');
+      case 'ECDSA':
+      case 'aECDSA': return name.includes('ECDSA');
+      case 'AESGCM': return name.includes('-GCM-');
+      case 'AES':
+      case 'AES128':
+      case 'AES256':
+      case 'CHACHA20': return name.includes(part);
+      case 'SHA1':
+      case 'SHA': return name.endsWith('-SHA');
+      case 'SHA256':
+      case 'SHA384': return name.endsWith(`-${part}`) && !name.includes('-GCM-');
+      default: return false;
+    }
+  });
 }
 
 function present(option) {

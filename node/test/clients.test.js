@@ -178,3 +178,75 @@ all('what follows an upgrade at once is its head', async (t, create, client) => 
   c.write('more');
   assert.ok((await c.ended).endsWith('you said more'));
 });
+
+all('timeout comes before the connection is closed', async (t, create, client) => {
+  const server = create({ keepAliveTimeout: 20 }, (req, res) => res.end('fine'));
+  const port = await listening(t, server.on('timeout', () => {}));
+  const c = client(port);
+  const late = once(server, 'timeout');
+  c.write(GET);
+  await c.heard('fine');
+  (await late)[0].end();
+  await c.ended;
+});
+
+all('a head without anything that says where the body ends', async (t, create, client) => {
+  const server = create({}, (req, res) => {
+    for (const name of ['Connection', 'Content-Length', 'Transfer-Encoding']) res.removeHeader(name);
+    res.sendDate = false;
+    res.write('a body ');
+    setImmediate(() => res.end('of two pieces'));
+  });
+  const port = await listening(t, server);
+  const c = client(port);
+  c.write(GET);
+  assert.strictEqual(await c.ended, 'HTTP/1.1 200 OK\r\n\r\na body of two pieces');
+});
+
+all('what is gathered in a turn counts as waiting', async (t, create, client) => {
+  const lengths = [];
+  const server = create({}, (req, res) => {
+    res.flushHeaders();
+    setImmediate(() => {
+      lengths.push(res.writableLength);
+      res.write('asd');
+      lengths.push(res.writableLength, req.socket.writableLength);
+      setImmediate(() => {
+        lengths.push(res.writableLength);
+        res.end();
+      });
+    });
+  });
+  const port = await listening(t, server);
+  const c = client(port);
+  c.write(GET);
+  await c.heard('\r\n0\r\n\r\n');
+  assert.deepStrictEqual(lengths, [0, 8, 8, 0]);
+});
+
+all('the socket rests while the program does not read', async (t, create, client) => {
+  const server = create({}, (req, res) => {
+    req.socket.once('pause', () => {
+      req.resume();
+      req.on('end', () => res.end('read'));
+    });
+  });
+  const port = await listening(t, server);
+  const c = client(port);
+  const body = 'x'.repeat(1 << 20);
+  c.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  await c.heard('read');
+});
+
+test('programs that replace Socket.prototype.connect do not see the daemon', { timeout: 20000 }, async (t) => {
+  const { connect } = net.Socket.prototype;
+  let seen = 0;
+  net.Socket.prototype.connect = function replaced(...args) {
+    seen++;
+    return connect.apply(this, args);
+  };
+  t.after(() => { net.Socket.prototype.connect = connect; });
+  const server = httpsys.http().createServer((req, res) => res.end());
+  await listening(t, server);
+  assert.strictEqual(seen, 0);
+});

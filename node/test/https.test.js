@@ -131,6 +131,39 @@ both('a key with a passphrase, and one that does not fit', async (t, https) => {
   assert.throws(() => https.createServer({ cert: pair.cert, key: clients.good.key }));
 });
 
+both('a PKCS #12 file', async (t, https) => {
+  const legacy = ['-keypbe', 'PBE-SHA1-3DES', '-certpbe', 'PBE-SHA1-3DES', '-macalg', 'sha1'];
+  for (const options of [
+    { pfx: pki.pfx(pair, [ca.cert], 'secret'), passphrase: 'secret' },
+    { pfx: pki.pfx(pair, [other.cert, ca.cert], 'pässword', ...legacy), passphrase: 'pässword' },
+    { pfx: pki.pfx(pair, [], '') },
+    { pfx: [{ buf: pki.pfx(pair, [], 'own'), passphrase: 'own' }], passphrase: 'another' },
+  ]) {
+    const port = await listening(t, https.createServer(options, (req, res) => res.end('x')));
+    assert.strictEqual((await get(port)).body, 'x');
+  }
+  assert.throws(() => https.createServer({ pfx: pki.pfx(pair, [], 'secret'), passphrase: 'wrong' }));
+});
+
+both('versions, cipher suites and groups of a server', async (t, https) => {
+  const seen = (req, res) => res.end(`${req.socket.getProtocol()} ${req.socket.getCipher().name}`);
+  for (const [options, client, want] of [
+    [{ maxVersion: 'TLSv1.2' }, {}, /^TLSv1.2 /],
+    [{ minVersion: 'TLSv1.3' }, { maxVersion: 'TLSv1.2' }, null],
+    [{ secureProtocol: 'TLSv1_2_method' }, { minVersion: 'TLSv1.3' }, null],
+    [{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305' }, {}, /^TLSv1.2 ECDHE-ECDSA-CHACHA20-POLY1305$/],
+    [{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE+AESGCM:!AES128' }, {}, /^TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384$/],
+    [{ maxVersion: 'TLSv1.2', ciphers: 'HIGH:!CHACHA20' }, { ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305' }, null],
+    [{ ecdhCurve: 'P-384' }, { ecdhCurve: 'P-384' }, /^TLSv1.3 /],
+    [{ ecdhCurve: 'P-384' }, { ecdhCurve: 'P-256' }, null],
+    [{ minVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' }, { secureProtocol: 'TLSv1_1_method', ciphers: 'ALL@SECLEVEL=0' }, /^TLSv1.1 /],
+  ]) {
+    const port = await listening(t, https.createServer({ ...pair, ...options }, seen));
+    if (want === null) await assert.rejects(get(port, client), JSON.stringify(options));
+    else assert.match((await get(port, client)).body, want);
+  }
+});
+
 both('another certificate while the server runs', async (t, https) => {
   const next = pki.issue(other, 'localhost');
   const server = https.createServer(pair, (req, res) => res.end('x'));
@@ -199,11 +232,11 @@ test('httpsys.https() gives the shape of the old module', { timeout }, async (t)
 
 test('what the daemon cannot take is said as an error of listen', { timeout }, async () => {
   const server = slipstreamed.createServer(pair);
-  server.pfx = Buffer.from('x');
+  server.ciphers = 'PSK';
   server.listen(0);
   const [err] = await once(server, 'error');
   assert.deepStrictEqual([err.code, err.syscall], ['ENOTSUP', 'listen']);
-  assert.match(err.message, /openssl pkcs12/);
+  assert.match(err.message, /httpsys has none of them/);
 });
 
 test('without a certificate anywhere, the daemon says so', { timeout }, async () => {

@@ -144,6 +144,11 @@ type Certificate struct {
 	AskClient    bool     `json:"ask_client,omitempty"`
 	Authorities  string   `json:"authorities,omitempty"` // PEM; of client certificates
 	DisableHTTP2 bool     `json:"disable_http2,omitempty"`
+	// What is spoken, by IANA's numbers; 0 and nil: what the daemon speaks anyway.
+	MinVersion   uint16   `json:"min_version,omitempty"`
+	MaxVersion   uint16   `json:"max_version,omitempty"`
+	CipherSuites []uint16 `json:"cipher_suites,omitempty"` // of TLS 1.2 and before
+	Groups       []uint16 `json:"groups,omitempty"`        // of the key exchange
 }
 
 // Who may come to a registration, in RegisterParams.ClientCertificate.

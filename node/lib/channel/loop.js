@@ -10,7 +10,7 @@
 // costs nothing; for the others one CREDIT frame goes out for the batch. Which
 // is which shows the epoch, which changes with each CREDIT frame.
 
-const net = require('net');
+const connect = require('./connect');
 const { VERSION, HEADER, Type, Cancel, ProtocolError, encode, encodeJSON, increment, json, reason, trailerStrings,
   connectionFacts, disconnection } = require('./frame');
 const { Reader } = require('./reader');
@@ -54,7 +54,7 @@ class Loop {
     this.reader = new Reader(this);
 
     const buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
-    this.socket = net.connect({ path, onread: { buffer, callback: (n) => this.read(buffer.subarray(0, n)) } });
+    this.socket = connect(path, { buffer, callback: (n) => this.read(buffer.subarray(0, n)) });
     this.socket.on('error', (err) => this.fail(err));
     this.socket.on('close', () => this.fail(null));
     this.out = new Writer(this.socket, () => this.payCredit());

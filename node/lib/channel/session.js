@@ -4,9 +4,9 @@
 // with its calls, and the loop connections. It ends as a whole and is not used
 // again (docs/channel.md section 1).
 
-const net = require('net');
 const path = require('path');
 const { VERSION, Type, Flag, REQUEST_FIXED, ProtocolError, encodeJSON, json, u32 } = require('./frame');
+const connect = require('./connect');
 const { Reader } = require('./reader');
 const { Loop } = require('./loop');
 
@@ -50,7 +50,7 @@ class Session {
     });
     this.opened.catch(() => {}); // whoever waits for it is told; nobody has to
 
-    this.socket = net.connect({ path: socketPath });
+    this.socket = connect(socketPath);
     this.socket.on('data', (bytes) => this.resumed(() => this.reader.push(bytes)));
     this.socket.on('error', (err) => this.fail(err));
     this.socket.on('close', () => this.fail(null));

@@ -40,4 +40,11 @@ function encrypted({ key }, passphrase) {
   return read('secret.key');
 }
 
-module.exports = { authority, issue, encrypted };
+// pfx packs a pair, and certificates of others, into a PKCS #12 file.
+function pfx({ key, cert }, others, passphrase, ...options) {
+  fs.writeFileSync(path.join(dir, 'pair'), key + cert + others.join(''));
+  openssl('pkcs12', '-export', '-in', 'pair', '-out', 'pair.pfx', '-passout', `pass:${passphrase}`, ...options);
+  return fs.readFileSync(path.join(dir, 'pair.pfx'));
+}
+
+module.exports = { authority, issue, encrypted, pfx };
