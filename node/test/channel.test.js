@@ -160,7 +160,7 @@ function quietLoop() {
   const loop = Object.create(Loop.prototype);
   const socket = new Memory();
   Object.assign(loop, { owner: { loopFailed() {} }, bodyWindow: 65536, window: frame.MAX_WINDOW, streams: [], connections: new Map(), open: 0, owed: 0, epoch: 1,
-    ready: true, dead: false, socket });
+    ready: true, dead: false, socket, buffer: Buffer.alloc(0) });
   loop.out = new Writer(socket, () => loop.payCredit());
   loop.written = () => { loop.out.flush(); return Buffer.concat(socket.chunks); };
   return loop;
@@ -308,7 +308,55 @@ test('request bytes are granted again by half windows, and not while they are he
   assert.strictEqual(loop.written().length, 0, 'held: nothing is granted');
   assert.throws(() => x.data(piece, 0, 21, 0), { code: 'ERR_HTTPSYS_PROTOCOL' });
   x.readMore();
-  assert.strictEqual(loop.written().toString('hex'), '040000000100000015000000' + '50000000');
+  // What was taken, and the first of three windows more.
+  assert.strictEqual(loop.written().toString('hex'), '040000000100000015000000' + 'b4000000');
+  take = true;
+  x.data(piece, 0, 40, 0);
+  x.data(piece, 0, 40, 0);
+  x.data(piece, 0, 40, 0); // half of 200
+  assert.strictEqual(loop.written().toString('hex').slice(32), '040000000100000015000000' + 'dc000000');
+});
+
+test('a long body frame is handed on as it comes', () => {
+  const body = Buffer.alloc(40000, 'abcdefg');
+  const all = Buffer.concat([frame.encode(Type.DATA, Flag.END, 7, 0, body), frame.encode(Type.WINDOW, 0, 7, 0, Buffer.from([1, 0, 0, 0]))]);
+  for (const size of [1, 11, 12, 13, 999, 16384, 40011, 40012, 40013]) {
+    const pieces = [];
+    const others = [];
+    const ends = [];
+    const reader = new Reader({
+      frame(type, flags, stream, value, b, start, end) {
+        assert.strictEqual(stream, 7);
+        if (type !== Type.DATA) {
+          others.push(type);
+          return;
+        }
+        pieces.push(Buffer.from(b.subarray(start, end)));
+        ends.push((flags & Flag.END) !== 0);
+      },
+      resumed(run) { run(); },
+    });
+    for (let at = 0; at < all.length; at += size) reader.push(all.subarray(at, at + size));
+    assert.ok(Buffer.concat(pieces).equals(body), `cut every ${size} bytes`);
+    assert.deepStrictEqual(ends, ends.map((_, i) => i === ends.length - 1));
+    assert.deepStrictEqual(others, [Type.WINDOW]);
+    reader.stop();
+  }
+});
+
+test('large pieces of a read are lent, small ones are copied', () => {
+  const loop = quietLoop();
+  const first = loop.buffer = Buffer.alloc(65536, 'x');
+  const small = loop.lend(first, 0, 100);
+  assert.notStrictEqual(small.buffer, first.buffer);
+  assert.strictEqual(loop.free(), first, 'nobody keeps a part of it');
+  const large = loop.lend(first.subarray(0, 40000), 12, 40000);
+  assert.strictEqual(large.buffer, first.buffer);
+  assert.strictEqual(large.length, 39988);
+  assert.notStrictEqual(loop.free().buffer, first.buffer, 'the next read goes elsewhere');
+  // What comes from elsewhere is copied.
+  const other = Buffer.alloc(40000, 'y');
+  assert.notStrictEqual(loop.lend(other, 0, 40000).buffer, other.buffer);
 });
 
 test('a receiver that throws does not cost the frames behind it', async () => {

@@ -19,6 +19,7 @@ const { HEADER, MAX_PAYLOAD, MAX_WINDOW, RESPONSE_FIXED, REQUEST_FIXED, Type, Fl
 const { COPY_LIMIT } = require('./writer');
 
 const SMALL = 16384; // a string that is certainly shorter is written straight into the slab
+const WIDEN = 3; // windows that are added to that of a body which is read quickly
 const PIECE = 65536; // the longest frame that a long body is cut into
 const EMPTY = Buffer.alloc(0);
 
@@ -42,6 +43,7 @@ class Exchange {
     this.granted = loop.bodyWindow - (end - body); // what the daemon may still send
     this.taken = 0; // bytes taken and not granted again
     this.holding = false;
+    this.widened = 0; // see grant
     if (this.granted < 0) throw new ProtocolError('payload', 'more body than the window allows');
 
     // The response direction.
@@ -72,7 +74,7 @@ class Exchange {
     this.granted -= n;
     if (this.granted < 0) throw new ProtocolError('payload', 'more body than the window allows');
     if ((flags & Flag.END) !== 0) this.complete = true;
-    if (n > 0) this.deliver(Buffer.from(b.subarray(start, end)));
+    if (n > 0) this.deliver(this.loop.lend(b, start, end));
     if (this.complete) this.bodyEnd(null);
   }
 
@@ -91,12 +93,18 @@ class Exchange {
   }
 
   // grant gives back what was taken, half a window at a time: so the daemon
-  // always has something to send, and one frame goes out for many reads.
+  // always has something to send, and one frame goes out for many reads. Who reads as
+  // fast as it comes gets a larger window.
   grant() {
     const { loop } = this;
-    if (this.holding || this.over || this.complete || this.taken < loop.bodyWindow >>> 1) return;
-    loop.out.small(Type.WINDOW, 0, this.id, 0, this.taken);
-    this.granted += this.taken;
+    if (this.holding || this.over || this.complete || this.taken < (loop.bodyWindow * (1 + this.widened)) >>> 1) return;
+    let more = 0;
+    if (this.widened < WIDEN) {
+      this.widened++;
+      more = loop.bodyWindow;
+    }
+    loop.out.small(Type.WINDOW, 0, this.id, 0, this.taken + more);
+    this.granted += this.taken + more;
     this.taken = 0;
   }
 

@@ -1,18 +1,24 @@
 'use strict';
 
 // Reader cuts what a socket delivers into frames: one pass for each delivery, no
-// copy but for a frame that lies across two of them.
+// copy but for a frame that lies across two of them. A long DATA frame is handed on as it
+// comes, in as many pieces as it came in.
 //
 // The receiver is an object with frame(type, flags, stream, value, bytes, start,
-// end), which returns false to be given the frame once more after proceed. The bytes are valid during the call only: the next read overwrites
-// them, so what is kept must be copied.
+// end), which returns false to be given the frame once more after proceed. The bytes
+// are valid during the call only: what is kept must be copied, or lent (Loop.lend).
 
-const { HEADER, checkHeader, u16, u32 } = require('./frame');
+const { HEADER, Type, Flag, checkHeader, u16, u32 } = require('./frame');
+
+const LONG = 16384; // bytes of DATA that are worth it
 
 class Reader {
   constructor(receiver) {
     this.receiver = receiver;
     this.rest = null; // the beginning of a frame whose end has not come
+    this.left = 0; // bytes of a DATA frame that have not come, and what it says
+    this.stream = 0;
+    this.flags = 0;
     this.stalled = false; // the receiver does not want the next frame yet
     this.again = null; // the immediate that goes on after a receiver threw
   }
@@ -39,11 +45,24 @@ class Reader {
     const end = b.length;
     let whole = false;
     try {
+      if (this.left > 0 && end > 0) {
+        at = Math.min(this.left, end);
+        this.left -= at;
+        this.part(b, 0, at);
+      }
       while (end - at >= HEADER) {
         checkHeader(b, at);
         const start = at + HEADER;
         const next = start + u32(b, at);
-        if (next > end) break;
+        if (next > end) {
+          if (b[at + 8] !== Type.DATA || next - start < LONG || start === end) break;
+          this.left = next - end;
+          this.stream = u32(b, at + 4);
+          this.flags = b[at + 9];
+          at = end;
+          this.part(b, start, end);
+          break;
+        }
         const from = at;
         at = next; // before the call: a frame whose receiver throws is done with
         if (this.receiver.frame(b[from + 8], b[from + 9], u32(b, from + 4), u16(b, from + 10), b, start, next) === false) {
@@ -59,6 +78,11 @@ class Reader {
     }
   }
 
+  // part hands on a piece of a DATA frame; its flags come with the last.
+  part(b, start, end) {
+    this.receiver.frame(Type.DATA, this.left > 0 ? this.flags & ~Flag.END : this.flags, this.stream, 0, b, start, end);
+  }
+
   // proceed goes on after a frame that was not wanted.
   proceed() {
     if (!this.stalled) return;
@@ -69,6 +93,7 @@ class Reader {
   // stop forgets what is left.
   stop() {
     this.rest = null;
+    this.left = 0;
     if (this.again !== null) clearImmediate(this.again);
     this.again = null;
   }
