@@ -13,6 +13,8 @@ import (
 const (
 	NodeHTTP       = "node:http"
 	HttpsysNode    = "httpsys, node:http"
+	NodeHTTPS      = "node:https"
+	HttpsysHTTPS   = "httpsys, node:https"
 	Fastify        = "Fastify"
 	HttpsysFastify = "httpsys, Fastify"
 	Express        = "Express"
@@ -39,6 +41,13 @@ var Node = []Stack{
 	{HttpsysExpress, []Tool{node, npm}, startNode("express", true)},
 	{Bun, []Tool{node, npm}, startNodeModule("bun", "bun.js")},
 	{Deno, []Tool{node, npm}, startNodeModule("deno", "run", "-A", "deno.js")},
+}
+
+// NodeTLS are those that serve TLS, with a certificate of the program's own; to be started
+// with Options.TLS.
+var NodeTLS = []Stack{
+	{NodeHTTPS, []Tool{node, npm}, startNode("https", false)},
+	{HttpsysHTTPS, []Tool{node, npm}, startNode("https", true)},
 }
 
 // nodeApps installs what the programs need, once for each lock file.
@@ -68,6 +77,9 @@ func startNode(kind string, behindDaemon bool) func(*starting) error {
 			return err
 		}
 		var env []string
+		if st.opt.TLS {
+			env = append(env, "BENCH_CERT="+st.yard.cert, "BENCH_KEY="+st.yard.key)
+		}
 		if behindDaemon {
 			socket, _, err := st.startDaemon(st.yard.Root, st.yard.Daemon)
 			if err != nil {
