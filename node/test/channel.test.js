@@ -354,6 +354,8 @@ test('large pieces of a read are lent, small ones are copied', () => {
   assert.strictEqual(large.buffer, first.buffer);
   assert.strictEqual(large.length, 39988);
   assert.notStrictEqual(loop.free().buffer, first.buffer, 'the next read goes elsewhere');
+  // More is to be read behind it.
+  assert.notStrictEqual(loop.lend(loop.buffer.subarray(0, 40001), 12, 40000).buffer, loop.buffer.buffer);
   // What comes from elsewhere is copied.
   const other = Buffer.alloc(40000, 'y');
   assert.notStrictEqual(loop.lend(other, 0, 40000).buffer, other.buffer);

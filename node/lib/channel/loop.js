@@ -72,10 +72,12 @@ class Loop {
     return this.buffer;
   }
 
-  // lend gives bytes of a frame for good: large ones as they are, and the next read goes
-  // elsewhere; small ones copied, so that they do not hold the rest.
+  // lend gives bytes of a frame for good. Long ones at the end of a read are given as they
+  // are, and the next read goes elsewhere; what the program does to their memory, which it
+  // may even send to another thread, touches nothing that is still to be read. Others are
+  // copied.
   lend(b, start, end) {
-    if (b.buffer !== this.buffer.buffer || end - start < LEND) return Buffer.from(b.subarray(start, end));
+    if (b.buffer !== this.buffer.buffer || end !== b.length || end - start < LEND) return Buffer.from(b.subarray(start, end));
     this.lent = true;
     return b.subarray(start, end);
   }

@@ -146,7 +146,7 @@ class FetchExchange extends Exchange {
     const sink = {
       chunk(bytes) {
         if (ended) return true;
-        controller.enqueue(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+        controller.enqueue(new Uint8Array(bytes)); // with memory of its own: it may be transferred
         return controller.desiredSize > 0;
       },
       end() {
