@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ import (
 
 // appMain is the application of the scripts, a program of its own:
 //
-//	app name=NAME prefix=URL… [queue=NAME] [limit=N] [handlers=N] [relay=yes] [files=N] [listen=yes]
+//	app name=NAME prefix=URL… [queue=NAME] [limit=N] [handlers=N] [relay=yes] [files=N] [listen=yes] [cert=FILE]
 //
 // It answers each request with its name, the method and the target. It prints
 // "ready URL…" when it is registered, "request METHOD TARGET" for each request and
@@ -30,7 +31,7 @@ import (
 // the word release comes on standard input. One that asks for an upgrade becomes a
 // connection on which the name comes first and then all that is sent, by way of the daemon if
 // relay is given. files is how many the program may open. With listen it is the
-// same on each connection of a port without HTTP.
+// same on each connection of a port without HTTP. cert has a certificate and its key.
 func appMain() {
 	log.SetFlags(0)
 	log.SetPrefix("app: ")
@@ -60,6 +61,10 @@ func appMain() {
 			srv.Timeouts.OpaqueIdle = time.Hour
 		case "listen":
 			listen = true
+		case "cert":
+			var c tls.Certificate
+			c, err = tls.LoadX509KeyPair(value, value)
+			srv.Certificates = append(srv.Certificates, c)
 		case "files":
 			var n uint64
 			n, err = strconv.ParseUint(value, 10, 32)
