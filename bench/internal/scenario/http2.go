@@ -175,29 +175,5 @@ func (b *Bench) http2Idle(ctx context.Context, s stack.Stack, n int) (report.Sam
 		return nil, err
 	}
 	defer warmed.Close()
-	before, err := memories(in)
-	if err != nil {
-		return nil, err
-	}
-	held, err := load.HoldHTTP2(ctx, in.Host, "/hello", n, in.TLS)
-	if err != nil {
-		return nil, err
-	}
-	defer held.Close()
-	select {
-	case <-time.After(settled):
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	after, err := memories(in)
-	if err != nil {
-		return nil, err
-	}
-	sample := report.Sample{}
-	for i, part := range in.Parts {
-		pss := float64(after[i].PSS-before[i].PSS) / float64(n)
-		sample["pss:"+part.Label] = pss
-		sample["pss"] += pss
-	}
-	return sample, nil
+	return b.kept(ctx, in, n, func() (holder, error) { return load.HoldHTTP2(ctx, in.Host, "/hello", n, in.TLS) })
 }

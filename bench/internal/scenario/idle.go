@@ -70,11 +70,21 @@ func (b *Bench) idle(ctx context.Context, s stack.Stack, n int, opt stack.Option
 	// One connection: what a server allocates once is there afterwards, but no
 	// room for further connections.
 	b.warmUp(ctx, in, 1)
+	return b.kept(ctx, in, n, func() (holder, error) { return load.Hold(ctx, in.Host, "/hello", n, in.TLS) })
+}
+
+// A holder is connections that are open.
+type holder interface{ Close() }
+
+// kept is what n connections more that wait cost: hold opens them. pss is of all
+// processes, pss:LABEL of each, front of the one that clients talk to, and before is what
+// there was, in MiB.
+func (b *Bench) kept(ctx context.Context, in *stack.Instance, n int, hold func() (holder, error)) (report.Sample, error) {
 	before, err := memories(in)
 	if err != nil {
 		return nil, err
 	}
-	held, err := load.Hold(ctx, in.Host, "/hello", n, in.TLS)
+	held, err := hold()
 	if err != nil {
 		return nil, err
 	}
@@ -88,16 +98,20 @@ func (b *Bench) idle(ctx context.Context, s stack.Stack, n int, opt stack.Option
 	if err != nil {
 		return nil, err
 	}
-	if alive := held.Alive(); alive != n {
-		return nil, fmt.Errorf("the server closed %d of %d idle connections", n-alive, n)
+	if h, can := held.(*load.Held); can && h.Alive() != n {
+		return nil, fmt.Errorf("the server closed %d of %d idle connections", n-h.Alive(), n)
 	}
 	sample := report.Sample{}
+	front := in.Front()
 	for i, part := range in.Parts {
 		pss := float64(after[i].PSS-before[i].PSS) / float64(n)
 		sample["pss:"+part.Label] = pss
 		sample["pss"] += pss
 		sample["rss"] += float64(after[i].RSS-before[i].RSS) / float64(n)
 		sample["before"] += mib(before[i].PSS)
+		if part == front {
+			sample["front"] = pss
+		}
 	}
 	return sample, nil
 }

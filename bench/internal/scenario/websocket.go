@@ -3,7 +3,6 @@ package scenario
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/httpsys/httpsys/bench/internal/load"
 	"github.com/httpsys/httpsys/bench/internal/report"
@@ -117,36 +116,6 @@ func (b *Bench) echo(ctx context.Context, s stack.Stack, opt stack.Options, n, s
 // others: so what a server allocates once is there.
 func (b *Bench) idleSockets(ctx context.Context, s stack.Stack, opt stack.Options, first, n int) (report.Sample, error) {
 	return b.sockets(ctx, s, opt, first, func(in *stack.Instance, _ *load.Held) (report.Sample, error) {
-		before, err := memories(in)
-		if err != nil {
-			return nil, err
-		}
-		held, err := load.HoldSockets(ctx, in.Host, "/socket", n)
-		if err != nil {
-			return nil, err
-		}
-		defer held.Close()
-		select {
-		case <-time.After(settled):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		after, err := memories(in)
-		if err != nil {
-			return nil, err
-		}
-		if alive := held.Alive(); alive != n {
-			return nil, fmt.Errorf("the server closed %d of %d idle WebSockets", n-alive, n)
-		}
-		sample := report.Sample{}
-		front := in.Front()
-		for i, part := range in.Parts {
-			pss := float64(after[i].PSS-before[i].PSS) / float64(n)
-			sample["pss:"+part.Label] = pss
-			if part == front {
-				sample["front"] = pss
-			}
-		}
-		return sample, nil
+		return b.kept(ctx, in, n, func() (holder, error) { return load.HoldSockets(ctx, in.Host, "/socket", n) })
 	})
 }
