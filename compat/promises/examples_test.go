@@ -52,6 +52,30 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// An HTTP server from scratch: package h1 on a port without HTTP. curl and Go's
+// client take it for one, and it holds against what is none.
+func TestFromScratch(t *testing.T) {
+	m := newMachine(t, false)
+	at := "localhost:" + m.port()
+	p := m.start("scratch", "tcp://"+at+"/")
+	m.waitFor("its prefix", func(st control.State) bool { return registered(st, "tcp://"+at+"/") })
+	says := func(method, target string, n int) string {
+		return fmt.Sprintf("Hello from scratch, process %d. You sent %s %s and %d bytes.\n", p.cmd.Process.Pid, method, target, n)
+	}
+	if got, err := body(newClient(t), "http://"+at+"/x?y"); err != nil || got != says("GET", "/x?y", 0) {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if got := run(t, string(uploaded), "curl", "-sS", "-T", "-", "-X", "POST", "http://"+at+"/1"); got != says("POST", "/1", len(uploaded)) {
+		t.Errorf("an upload in chunks: %q", got)
+	}
+	if got := run(t, "", "curl", "-sS", "-d", "hello", "-H", "Expect: 100-continue", "http://"+at+"/2", "--next", "http://"+at+"/3", "-w", "%{num_connects}"); got != says("POST", "/2", 5)+says("GET", "/3", 0)+"0" {
+		t.Errorf("two on a connection: %q", got)
+	}
+	if got := run(t, "GET / HTTP/1.1\nHost: a\nHost: b\n\n", "nc", "-w", "30", "127.0.0.1", strings.TrimPrefix(at, "localhost:")); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+		t.Errorf("what is no HTTP: %q", got)
+	}
+}
+
 // make demo shows programs on one port; what it prints works, and Ctrl-C ends
 // it all.
 func TestDemo(t *testing.T) {

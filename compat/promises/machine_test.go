@@ -51,7 +51,7 @@ func build(flag string) (string, error) {
 	out := dir + string(filepath.Separator)
 	for _, what := range [][]string{
 		{".", "./program"},
-		{filepath.Join("..", ".."), "./cmd/httpsys", "./examples/foo", "./examples/bar", "./examples/pull"},
+		{filepath.Join("..", ".."), "./cmd/httpsys", "./examples/foo", "./examples/bar", "./examples/pull", "./examples/scratch"},
 	} {
 		c := exec.Command("go", append([]string{"build", flag, "-o", out}, what[1:]...)...)
 		c.Dir = what[0]

@@ -108,12 +108,15 @@ var commands = []command{
 on ports from 1024 up, and only administrators below. The longest reservation decides; reservations for "+", for a
 host name, for an address and for "*" are independent of each other. Nothing is inherited from the reservation above.
 
+A prefix of the scheme tcp or tls is a port whose connections are not HTTP: tcp://+:9000/, always with the path /.
+
 listen= and delegate= belong to the user= or group= before them; before the first, they hold for all. Names are looked
 up whenever they are used: a right belongs to whoever has the name then.`,
 		examples: []string{
 			"httpsys add urlacl url=http://+:80/app/ user=alice",
 			"httpsys add urlacl url=http://+:80/shop/ user=alice delegate=yes group=www",
 			"httpsys add urlacl http://www.example.org:80/ alice",
+			"httpsys add urlacl url=tcp://+:9000/ user=alice",
 		},
 	},
 	{
