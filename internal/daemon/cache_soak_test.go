@@ -143,6 +143,11 @@ func (s *cacheSoak) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Cache-Control", "max-age=3600")
 	case "own":
 		httpsys.CacheUntilFlushed(w)
+	case "parts": // the daemon puts them together
+		h.Set("Cache-Control", "max-age=3600")
+		h.Set("ETag", tag)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content(n, v, who, size(n))))
+		return
 	}
 	body := content(n, v, who, size(n))
 	if n%2 == 0 {
@@ -160,7 +165,7 @@ func (s *cacheSoak) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *cacheSoak) client(id int, rnd *rand.Rand, until time.Time) {
 	tr := &http.Transport{MaxIdleConnsPerHost: 1, DisableCompression: true}
 	defer tr.CloseIdleConnections()
-	kinds := []string{"r", "r", "r", "validated", "vary", "private", "auth", "own"}
+	kinds := []string{"r", "r", "r", "validated", "vary", "private", "auth", "own", "parts", "parts"}
 	me := fmt.Sprint("user", id)
 	for time.Now().Before(until) && !s.t.Failed() {
 		n := rnd.IntN(len(s.versions))
@@ -187,7 +192,7 @@ func (s *cacheSoak) client(id int, rnd *rand.Rand, until time.Time) {
 			req.Header.Set("Authorization", who)
 		}
 		from, to := 0, size(n)
-		if rnd.IntN(8) == 0 {
+		if rnd.IntN(8) == 0 || kind == "parts" && rnd.IntN(4) > 0 {
 			from = rnd.IntN(size(n))
 			to = from + 1 + rnd.IntN(size(n)-from)
 			req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
@@ -261,7 +266,7 @@ func (s *cacheSoak) change(tr *http.Transport, n int) {
 		return
 	}
 	resp.Body.Close()
-	for _, kind := range []string{"vary", "own"} {
+	for _, kind := range []string{"vary", "own", "parts"} {
 		if _, err := s.server.Flush(ctx, fmt.Sprintf("http://%s/%s/%d", s.host, kind, n), before%2 == 0); err != nil {
 			s.t.Error(err)
 		}

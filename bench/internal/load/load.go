@@ -24,6 +24,7 @@ type Closed struct {
 	Host        string   // host:port
 	Paths       []string // asked for in turn; usually one
 	Fields      []string // further header fields, "Name: value"
+	Among       int      // not 0: what is asked for is the only path with a random number below it behind it; wrk only
 	Connections int
 	Duration    time.Duration
 	Dir         string // for scripts and logs of the generator

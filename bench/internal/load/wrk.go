@@ -18,7 +18,7 @@ import (
 func Wrk(ctx context.Context, c Closed) (Figures, error) {
 	seconds := (c.Duration + time.Second - 1) / time.Second
 	args := []string{"-t1", "-c" + strconv.Itoa(c.Connections), "-d" + strconv.Itoa(int(seconds)) + "s", "--latency"}
-	if len(c.Paths) > 1 {
+	if len(c.Paths) > 1 || c.Among > 0 {
 		script, err := wrkScript(c)
 		if err != nil {
 			return Figures{}, err
@@ -54,6 +54,25 @@ func wrkScript(c Closed) (string, error) {
 		return "", err
 	}
 	w := bufio.NewWriter(file)
+	if c.Among > 0 {
+		// There are too many to make them at the start: only the number is put in.
+		fmt.Fprintf(w, `
+local mark = "0123456789"
+local head, tail
+function init(args)
+  math.randomseed(1)
+  local all = wrk.format("GET", %q .. mark)
+  local at = all:find(mark, 1, true)
+  head, tail = all:sub(1, at - 1), all:sub(at + #mark)
+end
+function request() return head .. math.random(0, %d) .. tail end
+`, c.Paths[0], c.Among-1)
+		if err := w.Flush(); err != nil {
+			file.Close()
+			return "", err
+		}
+		return path, file.Close()
+	}
 	fmt.Fprintln(w, "local paths = {")
 	for _, p := range c.Paths {
 		fmt.Fprintf(w, "%q,\n", p)

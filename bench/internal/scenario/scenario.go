@@ -54,6 +54,7 @@ var All = []Scenario{
 	{"prefixes", "What does a request cost when a program has registered very many prefixes?", 6, planPrefixes},
 	{"node", "What does a request cost a server in JavaScript, alone and behind the daemon?", 14, planNode},
 	{"cache", "What does an answer from the cache cost: a small one, a long one, one that says that nothing has changed?", 14, planCache},
+	{"million", "What does an answer cost from a cache that holds very many small objects, and how much memory does each take?", 10, planMillion},
 	{"websocket", "What does a message over a WebSocket cost that a program echoes, and how much memory does one take that waits?", 12, planWebSocket},
 	{"stall", "Do clients that ask for much and do not read hurt small requests to the same program?", 10, planStall},
 	{"http2", "What does HTTP/2 over TLS cost: small answers, large ones, and connections that wait?", 20, planHTTP2},
@@ -346,10 +347,17 @@ func (b *Bench) closedLoop(ctx context.Context, in *stack.Instance, connections 
 
 // closedLoopWith is closedLoop with header fields.
 func (b *Bench) closedLoopWith(ctx context.Context, in *stack.Instance, connections int, fields []string, paths ...string) (report.Sample, error) {
+	return b.closed(in, func() (load.Figures, error) {
+		return b.Load(ctx, load.Closed{Host: in.Host, Paths: paths, Fields: fields, Connections: connections, Duration: b.Duration, Dir: b.Yard.Dir, TLS: in.TLS != nil})
+	})
+}
+
+// closed measures a closed loop.
+func (b *Bench) closed(in *stack.Instance, run func() (load.Figures, error)) (report.Sample, error) {
 	var f load.Figures
 	s, err := b.metered(in, func() (float64, error) {
 		var err error
-		f, err = b.Load(ctx, load.Closed{Host: in.Host, Paths: paths, Fields: fields, Connections: connections, Duration: b.Duration, Dir: b.Yard.Dir, TLS: in.TLS != nil})
+		f, err = run()
 		return float64(f.Requests), err
 	})
 	if err != nil {
