@@ -54,16 +54,17 @@ type tagKey struct {
 // list is the resources of a space in a shard.
 type list struct{ head *resource }
 
-// resource is what is stored under a key.
+// resource is what is stored under a key. What a look-up needs is together: memory that is not in the
+// processor's caches is what finding one of a million costs.
 type resource struct {
-	cache      *Cache
-	space      *Space
-	key        string
-	hash       uint64
+	key        string                // its bytes are behind the resource, see newResource
 	chain      atomic.Pointer[Entry] // newest first; nil: removed
-	next, prev *resource             // in the list of its space; under the shard's lock
-	cost       int64                 // of the whole chain; under the shard's lock
-	canonical  string                // if the key is spelled otherwise
+	space      *Space
+	cache      *Cache
+	hash       uint64
+	next, prev *resource // in the list of its space; under the shard's lock
+	cost       int64     // of the whole chain; under the shard's lock
+	canonical  string    // if the key is spelled otherwise
 }
 
 // maxVariants bounds the entries of one resource: the oldest goes.
@@ -121,7 +122,8 @@ func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>32%shardCount
 // Find returns the entry that fits a request, or nil. It takes no lock and
 // allocates nothing.
 func (c *Cache) Find(k *Key, q *rules.Request, scratch *[]byte) *Entry {
-	r, ok := c.found.GetIfPresent(k.Hash)
+	n, ok := c.found.GetEntryQuietly(k.Hash)
+	r := n.Value
 	if !ok || r.key != string(k.Bytes) {
 		return nil
 	}
@@ -137,9 +139,19 @@ func (c *Cache) Find(k *Key, q *rules.Request, scratch *[]byte) *Entry {
 	return nil
 }
 
-// Hit counts a use.
+// hears is how many hits there are for one that the policy hears of while there is room for long.
+const hears = 16
+
+// Hit counts a use, of what Find has found. The policy that chooses what has to go hears of it: of each, or of
+// some while nothing has to go for long, as it takes longer than to find and to answer where a
+// million are stored and any is asked for. (To sample always costs up to five hits of a hundred in a small
+// cache.)
 func (c *Cache) Hit(s *Space, e *Entry, now int64) {
-	e.hits.Add(1)
+	n := e.hits.Add(1)
+	r := e.res // nil: it could not be stored again after a validation
+	if r != nil && (c.used.Load() > c.budget.Load()/4*3 || (n+uint32(r.hash>>40))%hears == 0) {
+		c.found.GetIfPresent(r.hash)
+	}
 	if t := uint32(now / 1000); e.lastHit.Load() != t {
 		e.lastHit.Store(t)
 	}
@@ -167,7 +179,8 @@ func (c *Cache) Put(space *Space, k *Key, canonical []byte, e *Entry, since Mark
 		ok = false
 	}
 	if !ok {
-		res = &resource{cache: c, space: space, key: string(k.Bytes), hash: k.Hash}
+		res = newResource(k.Bytes)
+		res.cache, res.space, res.hash = c, space, k.Hash
 		if !k.Canonical {
 			res.canonical = string(canonical)
 		}
@@ -247,7 +260,7 @@ func (e *Entry) with(next *Entry) *Entry {
 	n := &Entry{
 		res: e.res, next: next, data: e.data, big: e.big, codes: e.codes, variant: e.variant, tags: e.tags, born: e.born, stored: e.stored,
 		modified: e.modified, date: e.date, first: e.first, total: e.total, statusEnd: e.statusEnd, validEnd: e.validEnd,
-		otherEnd: e.otherEnd, typeEnd: e.typeEnd, headEnd: e.headEnd, tagAt: e.tagAt, tagLen: e.tagLen, status: e.status,
+		otherEnd: e.otherEnd, typeEnd: e.typeEnd, headEnd: e.headEnd, tagAt: e.tagAt, tagLen: e.tagLen, status: e.status, keyed: e.keyed,
 		lifetime: e.lifetime, whileRevalidate: e.whileRevalidate, ifError: e.ifError, flags: e.flags,
 	}
 	n.hits.Store(e.hits.Load())

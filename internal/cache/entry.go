@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"math"
 	"strconv"
 	"sync/atomic"
 	"unsafe"
@@ -9,39 +10,40 @@ import (
 	"github.com/httpsys/httpsys/internal/wire/message"
 )
 
-// Entry is one stored response. It does not change, but for its counters.
+// Entry is one stored response. It does not change, but for its counters. What an answer needs comes first,
+// as it is mostly not in the processor's caches.
 type Entry struct {
-	res  *resource
-	next *Entry // the next variant; under the shard's lock, but see chain
-
 	// data is the head and, unless big is set, the body behind it. The head is HTTP/1.1 text
 	// without its empty line, in this order: status line, the fields that
 	// go with a 304 too, others, Content-Type, Content-Length.
-	data  []byte
-	big   *Body
-	codes *codes // its compressed forms; nil: it has none and gets none
+	data []byte
+	born int64 // ms: when its age was 0
 
+	statusEnd, validEnd, otherEnd, typeEnd, headEnd uint32
+	lifetime, whileRevalidate, ifError              uint32 // seconds
+
+	hits    atomic.Uint32
+	lastHit atomic.Uint32 // seconds of the monotonic clock
+	serial  uint32        // of the first in a chain: with stored it tells all apart that were ever there
+	flags   flags
+	status  uint16
+
+	codes   *codes // its compressed forms; nil: it has none and gets none
+	big     *Body
 	variant []byte // see rules.AppendVariant; nil: fits every request
-	tags    []string
+	next    *Entry // the next variant; under the shard's lock, but see chain
+	res     *resource
 
-	born     int64 // ms: when its age was 0
+	tagAt  uint32 // of the entity-tag in data
+	tagLen uint16
+	keyed  uint16 // what its key takes beyond shortKey, in units of keyUnit
+
 	stored   int64 // ms: when it was put here
 	modified int64 // Last-Modified, seconds since 1970; 0: none
 	date     int64 // Date
 	first    int64 // with partial: the body is bytes first … of total
 	total    int64
-
-	statusEnd, validEnd, otherEnd, typeEnd, headEnd uint32
-	tagAt                                           uint32 // of the entity-tag in data
-	tagLen                                          uint16
-	status                                          uint16
-
-	lifetime, whileRevalidate, ifError uint32 // seconds
-	flags                              flags
-	serial                             uint32 // of the first in a chain: with stored it tells all apart that were ever there
-
-	hits    atomic.Uint32
-	lastHit atomic.Uint32 // seconds of the monotonic clock
+	tags     []string
 }
 
 type flags uint16
@@ -57,8 +59,13 @@ const (
 )
 
 // entryOverhead is what an entry takes of the budget beside its bytes: the
-// structures here and those of the index. TestMemory measures it.
-const entryOverhead = int64(unsafe.Sizeof(Entry{})+unsafe.Sizeof(resource{})) + 128
+// structures here and those of the index. TestMemory measures it. A key up to shortKey is part of it;
+// what is longer is counted in units of keyUnit, with its canonical URL if that is another.
+const (
+	entryOverhead = int64(unsafe.Sizeof(Entry{})+unsafe.Sizeof(resource{})) + 128
+	shortKey      = 56
+	keyUnit       = 64
+)
 
 // Draft is what an entry is made of.
 type Draft struct {
@@ -83,6 +90,11 @@ func NewEntry(d *Draft, length int64) *Entry {
 		lifetime: uint32(v.Lifetime), whileRevalidate: uint32(v.StaleWhileRevalidate), ifError: uint32(v.StaleIfError),
 		date: d.Unix,
 	}
+	key := len(d.Key.Bytes)
+	if !d.Key.Canonical {
+		key *= 2
+	}
+	e.keyed = uint16(min((max(key-shortKey, 0)+keyUnit-1)/keyUnit, math.MaxUint16))
 	e.setFlags(&v.Terms)
 	if v.Partial {
 		e.flags |= partial
@@ -305,7 +317,7 @@ func (e *Entry) Len() int64 {
 
 // Cost is what the entry takes of the budget.
 func (e *Entry) Cost() int64 {
-	n := entryOverhead + int64(cap(e.data)+cap(e.variant)) + e.codes.cost()
+	n := entryOverhead + int64(e.keyed)*keyUnit + int64(cap(e.data)+cap(e.variant)) + e.codes.cost()
 	if e.big != nil {
 		n += e.big.allocated()
 	}

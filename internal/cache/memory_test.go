@@ -3,6 +3,7 @@ package cache
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/httpsys/httpsys/internal/cache/rules"
@@ -41,6 +42,38 @@ func TestMemory(t *testing.T) {
 	runtime.KeepAlive(c)
 }
 
+// What clients choose counts, too: a URL may be much longer than what is stored for it.
+func TestMemoryOfLongKeys(t *testing.T) {
+	const n = 10_000
+	long := strings.Repeat("x", 4000)
+	c := New(Limits{Size: 1 << 30, Largest: 1 << 20})
+	space := &Space{ID: 1}
+	before := heap()
+	for i := range n {
+		r := message.Request{Authority: []byte("localhost"), Path: fmt.Appendf(nil, "/%d/%s", i, long), Target: []byte("/")}
+		canonical := r.Path
+		if i%2 == 0 { // it is spelled otherwise, and both are kept
+			r.Authority = []byte("LOCALHOST")
+		}
+		k := MakeKey(nil, space, &r, canonical)
+		e, _ := entryOf(k, space, "hello, world!", "Cache-Control: max-age=1000")
+		if !c.Reserve(e.Cost()) || !c.Put(space, &k, k.AppendCanonical(nil, space, canonical), e, c.Mark()) {
+			t.Fatal("not stored")
+		}
+	}
+	c.found.CleanUp()
+	used := int64(heap() - before)
+	t.Logf("%d bytes each; the budget says %d", used/n, c.Used()/n)
+	if c.Used() < used*95/100 {
+		t.Errorf("the budget says %d bytes, it is %d", c.Used(), used)
+	}
+	c.Close(space)
+	if c.Used() != 0 {
+		t.Errorf("%d bytes are taken when all is gone", c.Used())
+	}
+	runtime.KeepAlive(c)
+}
+
 func heap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -52,7 +85,11 @@ func heap() uint64 {
 // entry makes an entry and its key.
 func entry(space *Space, path, body string, lines ...string) (*Entry, Key) {
 	r := message.Request{Authority: []byte("localhost"), Path: []byte(path), Target: []byte(path)}
-	k := MakeKey(nil, space, &r, r.Path)
+	return entryOf(MakeKey(nil, space, &r, r.Path), space, body, lines...)
+}
+
+// entryOf makes an entry for a key.
+func entryOf(k Key, space *Space, body string, lines ...string) (*Entry, Key) {
 	text := "HTTP/1.1 200 OK\r\n"
 	for _, l := range lines {
 		text += l + "\r\n"

@@ -342,7 +342,11 @@ func TestEviction(t *testing.T) {
 	}
 	found := func(path string) bool {
 		k, _ := r.key(space, path)
-		return r.Find(&k, &q, &r.scratch) != nil
+		e := r.Find(&k, &q, &r.scratch)
+		if e != nil {
+			r.Hit(space, e, 2000)
+		}
+		return e != nil
 	}
 	for i := range 100 {
 		put(fmt.Sprint("/hot/", i))

@@ -113,7 +113,7 @@ func (c *http1) remember(ask asked, authority []byte, a *cache.Answer, routes ui
 		r = &repeat{}
 		slot.repeat = r
 	} else if r.is(c, ask) && r.how.Same(&how) {
-		return // it is looked for now and then all the same
+		return
 	}
 	b := a.AppendHead(r.response[:0])
 	r.ageAt, r.age = a.AgeAt(), a.Age()

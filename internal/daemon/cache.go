@@ -65,15 +65,19 @@ func (d *Daemon) setCache(l *config.Limits) {
 	d.scavenge.Store(l.CacheScavenge)
 }
 
-// scavenger removes what is stale and nobody asks for, until ctx ends.
+// scavenger removes what is stale and nobody asks for, and gives memory back, until ctx ends.
 func (d *Daemon) scavenger(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
+	var memory tidier
 	for seconds := int64(1); ; seconds++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		}
+		if memory.due(d.cache.Used()) {
+			tidy()
 		}
 		if period := d.scavenge.Load(); period > 0 && seconds >= period {
 			d.cache.Scavenge(loop.Clock(), period)

@@ -14,7 +14,6 @@ type Repeat struct {
 	cached cache.Repeat
 	routes uint64
 	reg    *Registration
-	uses   uint
 }
 
 // versioned is a Router that can tell whether it would still decide as before.
@@ -41,19 +40,12 @@ func (s *Stage) Repeatable(r *Repeat, reg *Registration, a *cache.Answer, routes
 	return true
 }
 
-// policyHears: one of so many repeated answers is looked for after all, since the policy that evicts what
-// nobody asks for hears only of those.
-const policyHears = 16
-
 // Again counts a hit and returns the age of the answer in seconds, if it still holds. Else the
 // request has to be looked at.
 func (s *Stage) Again(r *Repeat) (reg *Registration, age int64, ok bool) {
 	now := s.now()
 	e := r.cached.Entry(now)
 	if e == nil || r.routes != s.versions.Version() {
-		return nil, 0, false
-	}
-	if r.uses++; r.uses%policyHears == 0 {
 		return nil, 0, false
 	}
 	s.Cache.Hit(r.reg.Space, e, now)

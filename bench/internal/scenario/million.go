@@ -83,6 +83,9 @@ func planMillion(ctx context.Context, b *Bench) (*plan, error) {
 	return p, nil
 }
 
+// calm is how long a front has to put its memory in order after so much was stored.
+const calm = 10 * time.Second
+
 // fill has the front store n objects, and measures what that takes.
 func (b *Bench) fill(ctx context.Context, in *stack.Instance, path string, n int) (report.Sample, error) {
 	before, err := in.Front().Memory()
@@ -99,7 +102,7 @@ func (b *Bench) fill(ctx context.Context, in *stack.Instance, path string, n int
 		return nil, err
 	}
 	select {
-	case <-time.After(settled):
+	case <-time.After(calm):
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
