@@ -258,8 +258,8 @@ func (c *Cache) free(e *Entry) {
 // with is a copy of an entry with another successor.
 func (e *Entry) with(next *Entry) *Entry {
 	n := &Entry{
-		res: e.res, next: next, data: e.data, big: e.big, codes: e.codes, variant: e.variant, tags: e.tags, born: e.born, stored: e.stored,
-		modified: e.modified, date: e.date, first: e.first, total: e.total, statusEnd: e.statusEnd, validEnd: e.validEnd,
+		res: e.res, next: next, data: e.data, big: e.big, codes: e.codes, rare: e.rare, born: e.born, stored: e.stored,
+		modified: e.modified, date: e.date, statusEnd: e.statusEnd, validEnd: e.validEnd,
 		otherEnd: e.otherEnd, typeEnd: e.typeEnd, headEnd: e.headEnd, tagAt: e.tagAt, tagLen: e.tagLen, status: e.status, keyed: e.keyed,
 		lifetime: e.lifetime, whileRevalidate: e.whileRevalidate, ifError: e.ifError, flags: e.flags,
 	}

@@ -45,7 +45,7 @@ func (e *Entry) EachPiece(visit func(b []byte)) {
 // Form makes the form of an entry with other fields and another body. It is kept with Attach.
 func (e *Entry) Form(fields []message.Field, body []byte) *Entry {
 	n := e.with(nil)
-	n.codes, n.big, n.tags, n.variant, n.keyed = nil, nil, nil, nil, 0
+	n.codes, n.big, n.rare, n.keyed = nil, nil, &nothing, 0
 	w := headWriter{n}
 	w.status(int(e.status), e.Reason())
 	w.fields(fields, func([]byte) bool { return true }, &Draft{Unix: e.date}, int64(len(body)))

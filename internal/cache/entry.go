@@ -28,11 +28,11 @@ type Entry struct {
 	flags   flags
 	status  uint16
 
-	codes   *codes // its compressed forms; nil: it has none and gets none
-	big     *Body
-	variant []byte // see rules.AppendVariant; nil: fits every request
-	next    *Entry // the next variant; under the shard's lock, but see chain
-	res     *resource
+	*rare        // what few have; nothing if it has none of it
+	codes *codes // its compressed forms; nil: it has none and gets none
+	big   *Body
+	next  *Entry // the next variant; under the shard's lock, but see chain
+	res   *resource
 
 	tagAt  uint32 // of the entity-tag in data
 	tagLen uint16
@@ -41,9 +41,24 @@ type Entry struct {
 	stored   int64 // ms: when it was put here
 	modified int64 // Last-Modified, seconds since 1970; 0: none
 	date     int64 // Date
-	first    int64 // with partial: the body is bytes first … of total
-	total    int64
-	tags     []string
+}
+
+// rare is what few entries have, in a place of its own since there are many entries. It may be shared.
+type rare struct {
+	variant []byte // see rules.AppendVariant; nil: fits every request
+	tags    []string
+	first   int64 // with partial: the body is bytes first … of total
+	total   int64
+}
+
+// nothing is the rare of most entries. Nobody changes it.
+var nothing rare
+
+// apart makes the rare of an entry its own, to be changed.
+func (e *Entry) apart() *rare {
+	r := *e.rare
+	e.rare = &r
+	return &r
 }
 
 type flags uint16
@@ -88,7 +103,7 @@ func NewEntry(d *Draft, length int64) *Entry {
 	e := &Entry{
 		born: d.Now - v.Age*1000, stored: d.Now, status: uint16(d.Response.Status),
 		lifetime: uint32(v.Lifetime), whileRevalidate: uint32(v.StaleWhileRevalidate), ifError: uint32(v.StaleIfError),
-		date: d.Unix,
+		date: d.Unix, rare: &nothing,
 	}
 	key := len(d.Key.Bytes)
 	if !d.Key.Canonical {
@@ -98,7 +113,8 @@ func NewEntry(d *Draft, length int64) *Entry {
 	e.setFlags(&v.Terms)
 	if v.Partial {
 		e.flags |= partial
-		e.first, e.total = v.First, v.Total
+		r := e.apart()
+		r.first, r.total = v.First, v.Total
 		e.status = 200
 	}
 	for i := range d.Response.Fields {
@@ -112,7 +128,7 @@ func NewEntry(d *Draft, length int64) *Entry {
 		vary = d.Response.Fields
 	}
 	if variant := rules.AppendVariant(nil, vary, d.Request); len(variant) > 0 {
-		e.variant = append(make([]byte, 0, len(variant)), variant...)
+		e.apart().variant = append(make([]byte, 0, len(variant)), variant...)
 	}
 	w := headWriter{e: e}
 	reason := d.Response.Reason
@@ -165,7 +181,10 @@ func (e *Entry) addTags(list []byte) {
 			i++
 		}
 		if i > from && i-from <= maxTag && len(e.tags) < maxTags {
-			e.tags = append(e.tags, string(list[from:i]))
+			if e.rare == &nothing {
+				e.apart()
+			}
+			e.rare.tags = append(e.rare.tags, string(list[from:i]))
 		}
 	}
 }
@@ -320,6 +339,9 @@ func (e *Entry) Cost() int64 {
 	n := entryOverhead + int64(e.keyed)*keyUnit + int64(cap(e.data)+cap(e.variant)) + e.codes.cost()
 	if e.big != nil {
 		n += e.big.allocated()
+	}
+	if e.rare != &nothing {
+		n += int64(unsafe.Sizeof(nothing))
 	}
 	for _, t := range e.tags {
 		n += int64(len(t)) + 128 // with its place in the index

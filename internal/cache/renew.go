@@ -154,7 +154,8 @@ func Union(newer, old *Entry, largest int64) *Entry {
 		e.EachPiece(func(b []byte) { at += int64(copy(body[at:], b)) })
 	}
 	u := newer.with(nil)
-	u.big, u.data, u.first = nil, newer.data[:newer.typeEnd:newer.typeEnd], from
+	u.big, u.data = nil, newer.data[:newer.typeEnd:newer.typeEnd]
+	u.apart().first = from
 	if to-from == newer.total {
 		u.flags &^= partial
 	}
