@@ -67,7 +67,7 @@ func (s *Server) FlushTag(ctx context.Context, tag string) (int, error) {
 }
 
 func (s *Server) flush(ctx context.Context, subject string, p channel.FlushParams) (int, error) {
-	sess, err := s.session()
+	sess, err := s.session("flush")
 	if err != nil {
 		return 0, err
 	}
@@ -78,8 +78,8 @@ func (s *Server) flush(ctx context.Context, subject string, p channel.FlushParam
 	return r.Flushed, nil
 }
 
-// session is the connection to the daemon, if there is one.
-func (s *Server) session() (*session, error) {
+// session is the connection to the daemon, if there is one; op is what it is wanted for.
+func (s *Server) session(op string) (*session, error) {
 	s.mu.Lock()
 	e := s.e
 	s.mu.Unlock()
@@ -90,5 +90,5 @@ func (s *Server) session() (*session, error) {
 			return e.sess, nil
 		}
 	}
-	return nil, &Error{Op: "flush", Code: Disconnected, Message: "the Server is not registered (yet, or any more)"}
+	return nil, &Error{Op: op, Code: Disconnected, Message: "the Server is not registered (yet, or any more)"}
 }

@@ -50,6 +50,7 @@ type response struct {
 	mu            sync.Mutex
 	buf           *scratch // from WriteHeader to the end
 	n             int      // bytes in buf.body
+	parts         parts    // before those: what has fragments in it
 	status        int
 	head          bool // the request was HEAD
 	wroteHeader   bool
@@ -246,6 +247,9 @@ func (w *response) room() int {
 
 // write takes p into the buffer, or sends what is there and p; mu is held.
 func (w *response) write(p []byte) (int, error) {
+	if len(w.parts.pieces) > 0 && w.keepParts(p) {
+		return len(p), nil
+	}
 	if len(p) <= w.room() {
 		w.n += copy(w.buf.body[w.n:], p)
 		return len(p), nil
@@ -280,6 +284,19 @@ func (w *response) sendBuffer(f channel.Flags) (int, error) {
 func (w *response) send(p []byte, f channel.Flags) (int, error) {
 	if w.broken != nil {
 		return 0, w.broken
+	}
+	if len(w.parts.pieces) > 0 {
+		if n := len(p); n <= nextBuffer {
+			if err := w.sendParts(p, f); err != nil {
+				w.broken = err
+				return 0, err
+			}
+			return n, nil
+		}
+		if err := w.sendParts(nil, 0); err != nil {
+			w.broken = err
+			return 0, err
+		}
 	}
 	n, err := w.sendPieces(p, f)
 	if err != nil {
@@ -377,7 +394,7 @@ func (w *response) FlushError() error {
 	case w.status == http.StatusSwitchingProtocols:
 		return nil // goes out with Hijack
 	}
-	if w.n > 0 || !w.sentHead {
+	if w.n > 0 || len(w.parts.pieces) > 0 || !w.sentHead {
 		if _, err := w.sendBuffer(0); err != nil {
 			return err
 		}

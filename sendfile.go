@@ -120,10 +120,10 @@ func duplicate(f file) (fd int, ok bool) {
 // takes the ownership of fd.
 func (w *response) sendFile(f file, fd int, offset, length int64) error {
 	x, l := w.x, w.x.l
-	if !w.sentHead && w.n == 0 {
+	if !w.sentHead && w.n == 0 && len(w.parts.pieces) == 0 {
 		w.guessType(f, offset)
 	}
-	if w.n > 0 || !w.sentHead {
+	if w.n > 0 || len(w.parts.pieces) > 0 || !w.sentHead {
 		if _, err := w.sendBuffer(0); err != nil {
 			unix.Close(fd)
 			return err

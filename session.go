@@ -31,6 +31,8 @@ type session struct {
 	files  bool // capability: the daemon sends files
 	socket bool // capability: the daemon hands clients' sockets over
 
+	fragments bool // capability: the daemon keeps fragments
+
 	callMu sync.Mutex // one call at a time; they are rare
 
 	// Set before the first loop opens, constant afterwards.
@@ -74,6 +76,7 @@ func openSession(ctx context.Context, socket string) (*session, error) {
 	s.begun = slices.Contains(welcome.Capabilities, "begun")
 	s.files = slices.Contains(welcome.Capabilities, "file")
 	s.socket = slices.Contains(welcome.Capabilities, "socket")
+	s.fragments = slices.Contains(welcome.Capabilities, "fragments")
 	s.announced = welcome.Loops
 	go s.read()
 	return s, nil
@@ -199,8 +202,6 @@ func (s *session) read() {
 
 // call makes one call and decodes its result.
 func (s *session) call(ctx context.Context, method string, params, result any) error {
-	s.callMu.Lock()
-	defer s.callMu.Unlock()
 	p, err := json.Marshal(params)
 	if err != nil {
 		return err
@@ -212,13 +213,22 @@ func (s *session) call(ctx context.Context, method string, params, result any) e
 	if len(payload) > channel.MaxPayload {
 		return &channel.Error{Code: channel.InvalidParameter, Message: "the call is too long"}
 	}
+	return s.ask(ctx, result, func(number uint32) []byte {
+		return channel.AppendFrame(nil, channel.Call, 0, number, 0, payload)
+	})
+}
+
+// ask sends what frames makes for a number, and decodes the answer.
+func (s *session) ask(ctx context.Context, result any, frames func(number uint32) []byte) error {
+	s.callMu.Lock()
+	defer s.callMu.Unlock()
 	answer := make(chan []byte, 1)
 	s.mu.Lock()
 	s.calls++
 	number := s.calls
 	s.answer = answer
 	s.mu.Unlock()
-	if _, err := s.conn.Write(channel.AppendFrame(nil, channel.Call, 0, number, 0, payload)); err != nil {
+	if _, err := s.conn.Write(frames(number)); err != nil {
 		s.fail(err)
 		return s.failure
 	}

@@ -147,6 +147,23 @@ func (a *app) cache(w http.ResponseWriter, r *http.Request) bool {
 	var n int
 	var err error
 	switch {
+	case q.Has("fragment"): // the response is made of it
+		err := httpsys.WriteFragment(w, q.Get("fragment"))
+		if err != nil {
+			fmt.Println("fragment", err)
+		}
+		return true
+	case q.Has("addfragment"):
+		if err = a.srv.AddFragment(r.Context(), q.Get("addfragment"), []byte(q.Get("data")), time.Hour, q["tag"]...); err == nil {
+			fmt.Fprintln(w, "added")
+			return true
+		}
+	case q.Has("readfragment"):
+		var b []byte
+		if b, err = a.srv.ReadFragment(r.Context(), q.Get("readfragment")); err == nil {
+			fmt.Fprintf(w, "%s\n", b)
+			return true
+		}
 	case q.Has("flushtag"):
 		n, err = a.srv.FlushTag(r.Context(), q.Get("flushtag"))
 	case q.Has("flush"):

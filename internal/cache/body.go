@@ -73,4 +73,29 @@ func (b *Body) At(offset int64, n int64) []byte {
 }
 
 // allocated is how many bytes of memory it takes.
-func (b *Body) allocated() int64 { return int64(len(b.chunks)) * chunkSize }
+func (b *Body) allocated() int64 {
+	last := len(b.chunks) - 1
+	if last < 0 {
+		return 0
+	}
+	return int64(last)*chunkSize + int64(cap(b.chunks[last]))
+}
+
+// trim gives back what the last piece of memory has too much. Nobody may read the body yet.
+func (b *Body) trim() {
+	if last := len(b.chunks) - 1; last >= 0 && len(b.chunks[last]) < cap(b.chunks[last]) {
+		b.chunks[last] = append(make([]byte, 0, len(b.chunks[last])), b.chunks[last]...)
+	}
+}
+
+// Run is some of the bytes of a body that is complete. Who is given one to send has it retained.
+type Run struct {
+	Body     *Body
+	From, To int64
+}
+
+// Len is how many bytes it has.
+func (r *Run) Len() int64 { return r.To - r.From }
+
+// Head is its first bytes, at most n; at least one if there are any.
+func (r *Run) Head(n int64) []byte { return r.Body.At(r.From, min(n, r.To-r.From)) }

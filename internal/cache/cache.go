@@ -67,6 +67,9 @@ type resource struct {
 	canonical  string    // if the key is spelled otherwise
 }
 
+// isOdd says whether its URL is spelled otherwise than the canonical one, by which it is removed then.
+func (r *resource) isOdd() bool { return r.canonical != "" && !r.isFragment() }
+
 // maxVariants bounds the entries of one resource: the oldest goes.
 const maxVariants = 32
 
@@ -163,11 +166,16 @@ func (c *Cache) Hit(s *Space, e *Entry, now int64) {
 // be what the flush was to remove. It reports whether the entry is there;
 // if not, the bytes are free again.
 func (c *Cache) Put(space *Space, k *Key, canonical []byte, e *Entry, since Mark) bool {
+	return c.put(space, k, canonical, e, &since)
+}
+
+// put is Put; without since, what was flushed before does not matter.
+func (c *Cache) put(space *Space, k *Key, canonical []byte, e *Entry, since *Mark) bool {
 	cost := e.Cost()
 	sh := c.shard(k.Hash)
 	sh.mu.Lock()
-	if space.closed.Load() || c.changes.since(since, canonical) ||
-		c.flushes.since(since, space, canonical, e.tags) {
+	if space.closed.Load() || since != nil && (c.changes.since(*since, canonical) ||
+		c.flushes.since(*since, space, canonical, e.tags)) {
 		sh.mu.Unlock()
 		c.release(cost)
 		return false
@@ -212,7 +220,7 @@ func (sh *shard) replace(c *Cache, r *resource, e *Entry) (freed int64) {
 			freed += old.Cost()
 			c.free(old)
 			sh.untag(r, old)
-			r.space.Entries.Add(-1)
+			r.space.count(old, -1)
 			continue
 		}
 		keep = append(keep, old)
@@ -231,7 +239,7 @@ func (sh *shard) replace(c *Cache, r *resource, e *Entry) (freed int64) {
 	}
 	e.serial = c.serial.Add(1)
 	r.chain.Store(e)
-	r.space.Entries.Add(1)
+	r.space.count(e, 1)
 	return freed
 }
 
@@ -278,7 +286,7 @@ func (sh *shard) link(c *Cache, r *resource) {
 		r.next.prev = r
 	}
 	l.head = r
-	if r.canonical != "" {
+	if r.isOdd() {
 		sh.odd[r.canonical] = append(sh.odd[r.canonical], r)
 		c.odd.Add(1)
 	}
@@ -358,7 +366,7 @@ func (sh *shard) remove(c *Cache, r *resource) int {
 		r.next.prev = r.prev
 	}
 	r.next, r.prev = nil, nil
-	if r.canonical != "" {
+	if r.isOdd() {
 		c.odd.Add(-1)
 		others := sh.odd[r.canonical][:0]
 		for _, o := range sh.odd[r.canonical] {
@@ -375,8 +383,8 @@ func (sh *shard) remove(c *Cache, r *resource) int {
 	}
 	c.stored.Add(-r.cost)
 	r.space.Bytes.Add(-r.cost)
-	r.space.Entries.Add(int64(-n))
 	for e := first; e != nil; e = e.next {
+		r.space.count(e, -1)
 		c.free(e)
 	}
 	r.cost = 0

@@ -42,6 +42,15 @@ func (e *Entry) EachPiece(visit func(b []byte)) {
 	}
 }
 
+// ReadAt gives visit at most n bytes of the body from an offset on, piece by piece.
+func (e *Entry) ReadAt(offset, n int64, visit func(b []byte)) {
+	for end := min(e.Len(), offset+min(n, e.Len())); offset < end; {
+		p := e.bytesAt(offset, end-offset)
+		visit(p)
+		offset += int64(len(p))
+	}
+}
+
 // Form makes the form of an entry with other fields and another body. It is kept with Attach.
 func (e *Entry) Form(fields []message.Field, body []byte) *Entry {
 	n := e.with(nil)

@@ -17,6 +17,8 @@
 // flush also concerns the fetches that began before it. flight.go lets one fetch serve many
 // requests.
 //
+// fragment.go is bytes that applications store to make responses of.
+//
 // Time is an argument: milliseconds of a clock that only goes forward and is the same for
 // all loops, and seconds since 1970 where HTTP dates need them.
 package cache

@@ -71,6 +71,7 @@ const (
 	own
 	shareable
 	partial
+	isFragment
 )
 
 // entryOverhead is what an entry takes of the budget beside its bytes: the
@@ -345,6 +346,9 @@ func (e *Entry) Cost() int64 {
 	}
 	for _, t := range e.tags {
 		n += int64(len(t)) + 128 // with its place in the index
+	}
+	if e.flags&isFragment != 0 {
+		n += fragmentOverhead
 	}
 	return n
 }

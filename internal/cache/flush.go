@@ -203,6 +203,9 @@ func (c *Cache) Scavenge(now int64, unused int64) int {
 // idle says whether all entries of a resource are stale and unused.
 func (r *resource) idle(now, unused int64) bool {
 	for e := r.chain.Load(); e != nil; e = e.next {
+		if e.flags&isFragment != 0 && e.expired(now) {
+			continue // of no use to anybody
+		}
 		last := max(e.stored/1000, int64(e.lastHit.Load()))
 		if now/1000-last < unused || e.flags&untilFlushed != 0 || e.Age(now) < int64(e.lifetime) {
 			return false

@@ -11,6 +11,7 @@ type Space struct {
 	ID    uint32 // of the registration
 	URL   string // its prefix
 	Queue string // name of its queue
+	Owner uint32 // number of its queue: fragments of the same one are found by all its spaces
 	HTTPS bool
 	// Default is how long a response without a word about caching is kept, in seconds; 0: not.
 	Default int64
@@ -20,8 +21,11 @@ type Space struct {
 
 	// What happened, for statistics.
 	Hits, Misses, Stored, Invalidated atomic.Int64
+	// Pieces is how often a fragment went into a response.
+	Pieces atomic.Int64
 	// What is there now.
-	Entries, Bytes atomic.Int64
+	Entries, Bytes atomic.Int64 // of responses and fragments
+	Fragments      atomic.Int64 // entries that are fragments
 }
 
 // Mode is what is known of a registration, so that applications that have
@@ -56,4 +60,12 @@ func (s *Space) Closed() bool { return s.closed.Load() }
 // Policy is what Judge needs for a response of this registration.
 func (c *Cache) Policy(s *Space) rules.Policy {
 	return rules.Policy{Default: s.Default, Heuristic: c.heuristic.Load()}
+}
+
+// count takes note that an entry has come or gone.
+func (s *Space) count(e *Entry, n int64) {
+	s.Entries.Add(n)
+	if e.flags&isFragment != 0 {
+		s.Fragments.Add(n)
+	}
 }

@@ -15,7 +15,7 @@ type Info struct {
 	Age, Lifetime                            int64 // seconds
 	Hits                                     int64
 	NoCache, Heuristic, UntilFlushed, Own    bool
-	Partial                                  bool
+	Partial, Fragment                        bool
 	ContentType, ContentEncoding, Vary, ETag string
 	Tags                                     []string
 }
@@ -51,7 +51,7 @@ func (r *resource) infos(dst []Info, now int64) []Info {
 		in := Info{
 			Space: r.space, Authority: url[:i], Path: url[i:], Status: int(e.status), Size: e.Len(), Cost: e.Cost(), Age: e.Age(now),
 			Lifetime: t.Lifetime, Hits: int64(e.hits.Load()), NoCache: t.NoCache, Heuristic: t.Heuristic, UntilFlushed: t.UntilFlushed,
-			Own: t.Own, Partial: e.Partial(), ETag: string(e.ETag()), Tags: e.tags,
+			Own: t.Own, Partial: e.Partial(), Fragment: r.isFragment(), ETag: string(e.ETag()), Tags: e.tags,
 		}
 		for _, f := range e.Fields(nil) {
 			switch {

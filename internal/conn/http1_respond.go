@@ -174,12 +174,34 @@ func (c *http1) File(fd int, offset, length int64, end bool) {
 		c.data(nil, nil, end)
 		return
 	}
+	c.extent(length, channel.FileWindowCost, end, func(o *outbox, cost int) { o.file(fd, offset, length, cost) }, func() { sys.Close(fd) })
+}
+
+// Run implements exchange.Client.
+func (c *http1) Run(r cache.Run, cost int, end bool) {
+	if end {
+		c.x = nil
+	}
+	if c.dropBody || r.Len() == 0 {
+		r.Body.Release()
+		if c.x != nil {
+			c.x.Sent(cost, true)
+		}
+		c.data(nil, nil, end)
+		return
+	}
+	c.extent(r.Len(), cost, end, func(o *outbox, cost int) { o.stored(r, cost) }, r.Body.Release)
+}
+
+// extent sends length bytes of the body that are not in memory of ours: put adds them to the outbox, drop
+// lets go of them.
+func (c *http1) extent(length int64, cost int, end bool, put func(o *outbox, cost int), drop func()) {
 	var headBytes, tail []byte
 	short := false
 	switch c.framing {
 	case h1.FramingLength:
 		if length > c.length {
-			sys.Close(fd)
+			drop()
 			c.abort()
 			return
 		}
@@ -194,12 +216,11 @@ func (c *http1) File(fd int, offset, length int64, end bool) {
 	c.done = end && !short
 	o := c.outbox()
 	o.append(&c.s.pool, headBytes)
-	cost := 0
-	if c.x != nil {
-		cost = channel.FileWindowCost
-		c.unsent += cost
+	if c.x == nil {
+		cost = 0
 	}
-	o.file(fd, offset, length, cost)
+	c.unsent += cost
+	put(o, cost)
 	o.append(&c.s.pool, tail)
 	c.s.flushLater(c.Conn)
 	if short {

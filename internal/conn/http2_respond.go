@@ -148,6 +148,9 @@ func (st *stream) send() {
 			}
 			b = st.h.s.scratch[:n]
 			last = last && int64(n) == g.length
+		} else if g.run.Body != nil {
+			b = g.run.Head(sendChunk)
+			last = last && int64(len(b)) == g.run.Len()
 		} else {
 			b = g.buf[g.at:]
 		}
@@ -159,6 +162,13 @@ func (st *stream) send() {
 		if g.fd >= 0 {
 			g.offset += int64(n)
 			if g.length -= int64(n); g.length == 0 {
+				cost := g.cost
+				st.out.cost -= cost
+				st.out.drop(&st.h.s.pool)
+				st.sent(cost)
+			}
+		} else if g.run.Body != nil {
+			if g.run.From += int64(n); g.run.Len() == 0 {
 				cost := g.cost
 				st.out.cost -= cost
 				st.out.drop(&st.h.s.pool)
@@ -253,6 +263,30 @@ func (st *stream) File(fd int, offset, length int64, end bool) {
 		cost = channel.FileWindowCost
 	}
 	st.out.file(fd, offset, length, cost)
+	st.later(nil, end)
+	st.h.sendSoon()
+}
+
+// Run implements exchange.Client.
+func (st *stream) Run(r cache.Run, cost int, end bool) {
+	if end {
+		st.x = nil
+	}
+	if st.s == nil || st.s.NoContent() || r.Len() == 0 {
+		r.Body.Release()
+		if st.x != nil {
+			st.x.Sent(cost, true)
+		}
+		if st.s != nil && end {
+			st.later(nil, true)
+			st.h.sendSoon()
+		}
+		return
+	}
+	if st.x == nil {
+		cost = 0
+	}
+	st.out.stored(r, cost)
 	st.later(nil, end)
 	st.h.sendSoon()
 }

@@ -3,26 +3,28 @@ package conn
 import (
 	"slices"
 
+	"github.com/httpsys/httpsys/internal/cache"
 	"github.com/httpsys/httpsys/internal/sys"
 )
 
-// outbox is what the socket of a connection has not taken yet: bytes and
-// pieces of files, in order. A connection has one only as long as it is not
+// outbox is what the socket of a connection has not taken yet: bytes,
+// pieces of files and stored bytes, in order. A connection has one only as long as it is not
 // empty.
 type outbox struct {
 	segments []segment
-	bytes    int // of buffers, without files
-	cost     int // what the files count in the window
+	bytes    int // of buffers, without files and what is stored
+	cost     int // what those count in the window
 }
 
-// segment is a buffer, or a piece of a file if fd ≥ 0.
+// segment is a buffer, a piece of a file if fd ≥ 0, or stored bytes if run has a body.
 type segment struct {
 	buf    []byte
 	at     int // sent of buf
 	fd     int
 	offset int64
 	length int64
-	cost   int  // of the file in the window
+	run    cache.Run
+	cost   int  // of the file, or of run, in the window
 	sealed bool // buf is records of TLS; without it, on a connection with TLS, plain text
 }
 
@@ -31,7 +33,7 @@ func (o *outbox) append(p *pool, b []byte) {
 	o.bytes += len(b)
 	for len(b) > 0 {
 		var last *segment
-		if n := len(o.segments); n > 0 && o.segments[n-1].fd < 0 && !o.segments[n-1].sealed {
+		if n := len(o.segments); n > 0 && o.segments[n-1].plain() && !o.segments[n-1].sealed {
 			last = &o.segments[n-1]
 		}
 		if last == nil || len(last.buf) == cap(last.buf) {
@@ -65,12 +67,23 @@ func (o *outbox) file(fd int, offset, length int64, cost int) {
 	o.cost += cost
 }
 
+func (o *outbox) stored(run cache.Run, cost int) {
+	o.segments = append(o.segments, segment{fd: -1, run: run, cost: cost})
+	o.cost += cost
+}
+
+// plain says whether a segment is a buffer.
+func (s *segment) plain() bool { return s.fd < 0 && s.run.Body == nil }
+
 // drop removes the first segment.
 func (o *outbox) drop(p *pool) {
 	s := &o.segments[0]
-	if s.fd >= 0 {
+	switch {
+	case s.fd >= 0:
 		sys.Close(s.fd)
-	} else {
+	case s.run.Body != nil:
+		s.run.Body.Release()
+	default:
 		p.put(s.buf)
 	}
 	copy(o.segments, o.segments[1:])

@@ -239,7 +239,19 @@ func (c *Conn) flushTLS() {
 			continue
 		}
 		var plain []byte
-		if s.fd < 0 {
+		if s.run.Body != nil {
+			if files <= 0 {
+				c.flushSoon()
+				break
+			}
+			plain = append(c.s.scratch[:0], s.run.Head(sendChunk)...)
+			c.s.scratch = plain[:0]
+			files -= int64(len(plain))
+			if s.run.From += int64(len(plain)); s.run.Len() == 0 {
+				o.cost -= s.cost
+				o.drop(&c.s.pool)
+			}
+		} else if s.fd < 0 {
 			plain = append(c.s.scratch[:0], s.buf[s.at:]...)
 			c.s.scratch = plain[:0]
 			o.bytes -= len(plain)

@@ -94,7 +94,15 @@ func (c *Conn) flush() {
 		s := &o.segments[0]
 		var n int
 		var err error
-		if s.fd < 0 {
+		if s.run.Body != nil {
+			n, err = sys.Write(c.fd, s.run.Head(s.run.Len()), len(o.segments) > 1)
+			if err == nil {
+				if s.run.From += int64(n); s.run.Len() == 0 {
+					o.cost -= s.cost
+					o.drop(&c.s.pool)
+				}
+			}
+		} else if s.fd < 0 {
 			n, err = sys.Write(c.fd, s.buf[s.at:], len(o.segments) > 1)
 			if err == nil {
 				s.at += n

@@ -97,37 +97,11 @@ type stored struct {
 // storedAt reads the URL of a call: that of a resource, or of a tree of them. + or * as host
 // means every host.
 func storedAt(url string, recursive bool) (at stored, _ *channel.Error) {
-	bad := func(why string) (stored, *channel.Error) {
-		return stored{}, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf("url %.200q: %s", url, why)}
-	}
-	scheme, rest, ok := strings.Cut(url, "://")
-	if !ok {
-		return bad("want http://HOST:PORT/PATH")
-	}
-	n := strings.IndexAny(rest, "/?")
-	if n < 0 {
-		n = len(rest)
-	}
-	authority, path := rest[:n], rest[n:]
-	if !strings.Contains(authority[strings.LastIndexByte(authority, ']')+1:], ":") {
-		authority += map[string]string{"http": ":80", "https": ":443"}[scheme]
-	}
-	p, err := prefix.Parse(scheme + "://" + authority + "/")
+	p, path, err := prefix.Resource(url)
 	if err != nil {
-		return bad(err.Error())
+		return stored{}, &channel.Error{Code: channel.InvalidParameter, Message: err.Error()}
 	}
-	raw, query, has := strings.Cut(path, "?")
-	if raw == "" {
-		raw = "/"
-	}
-	canonical, err := prefix.Canonical(nil, []byte(raw))
-	if err != nil {
-		return bad(err.Error())
-	}
-	at = stored{scheme: p.Scheme, port: p.Port, what: cache.Selection{Path: string(canonical), Recursive: recursive}}
-	if has {
-		at.what.Path += "?" + query
-	}
+	at = stored{scheme: p.Scheme, port: p.Port, what: cache.Selection{Path: path, Recursive: recursive}}
 	if p.Kind == prefix.Explicit || p.Kind == prefix.IPBound {
 		at.what.Host, at.what.Port = p.Host, p.Port
 	}
@@ -150,17 +124,23 @@ func (at *stored) below(p prefix.Prefix) bool {
 }
 
 // spaces are the parts of the cache in which something may be that is meant; at nil: all.
-func (d *Daemon) spaces(at *stored) []*cache.Space {
+func (d *Daemon) spaces(at *stored) []owned {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var all []*cache.Space
+	var all []owned
 	for _, r := range d.regs {
 		if at == nil || at.mayHave(r.Prefix) {
-			all = append(all, r.Space)
+			all = append(all, owned{r.Space, r.queue.owner})
 		}
 	}
-	slices.SortFunc(all, func(a, b *cache.Space) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(all, func(a, b owned) int { return cmp.Compare(a.ID, b.ID) })
 	return all
+}
+
+// owned is a part of the cache, and the user whose queue it is of.
+type owned struct {
+	*cache.Space
+	owner uint32
 }
 
 // DeleteCache implements server.Engine.
@@ -177,13 +157,13 @@ func (d *Daemon) DeleteCache(p control.DeleteCacheParams) (int, *channel.Error) 
 	what.Tag = p.Tag
 	n := 0
 	for _, s := range d.spaces(at) {
-		n += d.cache.Select(s, what)
+		n += d.cache.Select(s.Space, what)
 	}
 	return n, nil
 }
 
-// CacheState implements server.Engine.
-func (d *Daemon) CacheState(p control.CacheStateParams) (*control.CacheState, *channel.Error) {
+// CacheState implements server.Engine. URLs are for those who may see what the user of a queue has.
+func (d *Daemon) CacheState(p control.CacheStateParams, sees func(uid uint32) bool) (*control.CacheState, *channel.Error) {
 	var at *stored
 	what := cache.Selection{}
 	if p.URL != "" {
@@ -201,13 +181,14 @@ func (d *Daemon) CacheState(p control.CacheStateParams) (*control.CacheState, *c
 	now := loop.Clock()
 	for _, s := range d.spaces(at) {
 		st.Count += s.Entries.Load()
-		if s.Hits.Load()+s.Misses.Load()+s.Stored.Load() > 0 {
-			st.Prefix = append(st.Prefix, control.CachePrefix{
-				URL: s.URL, Queue: s.Queue, Entries: s.Entries.Load(), Bytes: s.Bytes.Load(), Hits: s.Hits.Load(),
-				Misses: s.Misses.Load(), Stored: s.Stored.Load(), Flushed: s.Invalidated.Load(),
-			})
+		if c := cachePrefix(s.Space); c != (control.CachePrefix{URL: s.URL, Queue: s.Queue}) {
+			st.Prefix = append(st.Prefix, c)
 		}
-		d.cache.Each(s, what, now, func(in *cache.Info) bool {
+		if !sees(s.owner) {
+			st.Hidden += s.Entries.Load()
+			continue
+		}
+		d.cache.Each(s.Space, what, now, func(in *cache.Info) bool {
 			if st.More = len(st.Entries) == control.MaxCacheEntries; st.More {
 				return false
 			}
@@ -219,6 +200,15 @@ func (d *Daemon) CacheState(p control.CacheStateParams) (*control.CacheState, *c
 	return st, nil
 }
 
+// cachePrefix is what the cache did for a registration.
+func cachePrefix(s *cache.Space) control.CachePrefix {
+	return control.CachePrefix{
+		URL: s.URL, Queue: s.Queue, Entries: s.Entries.Load(), Bytes: s.Bytes.Load(), Hits: s.Hits.Load(),
+		Misses: s.Misses.Load(), Stored: s.Stored.Load(), Flushed: s.Invalidated.Load(),
+		Fragments: s.Fragments.Load(), Pieces: s.Pieces.Load(),
+	}
+}
+
 // entryOf is a stored response as the command line shows it.
 func entryOf(in *cache.Info) control.CacheEntry {
 	scheme := "http://"
@@ -228,7 +218,7 @@ func entryOf(in *cache.Info) control.CacheEntry {
 	e := control.CacheEntry{
 		URL: scheme + in.Authority + in.Path, Status: in.Status, Own: in.Own, Size: in.Size, Cost: in.Cost, AgeS: in.Age, Hits: in.Hits,
 		Queue: in.Space.Queue, Prefix: in.Space.URL, ContentType: in.ContentType, Encoding: in.ContentEncoding, Vary: in.Vary,
-		ETag: in.ETag, Partial: in.Partial, Tags: append([]string{}, in.Tags...),
+		ETag: in.ETag, Partial: in.Partial, Fragment: in.Fragment, Tags: append([]string{}, in.Tags...),
 	}
 	switch {
 	case in.UntilFlushed:

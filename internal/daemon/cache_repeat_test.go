@@ -107,7 +107,7 @@ func TestRepeatedRequests(t *testing.T) {
 				}
 			}
 			hits := int64(0)
-			st, _ := d.CacheState(control.CacheStateParams{})
+			st, _ := d.CacheState(control.CacheStateParams{}, everyone)
 			for _, p := range st.Prefix {
 				hits += p.Hits
 			}

@@ -70,7 +70,7 @@ func TestCacheSoak(t *testing.T) {
 		t.Error(err)
 	}
 	d.Wait("the cache is empty", func(*control.State) bool {
-		st, _ := d.CacheState(control.CacheStateParams{})
+		st, _ := d.CacheState(control.CacheStateParams{}, everyone)
 		return st.Size == 0 && st.Count == 0
 	})
 }
@@ -314,7 +314,7 @@ func (s *cacheSoak) purger(rnd *rand.Rand, until time.Time, budget int64) {
 		case 2:
 			s.d.DeleteCache(control.DeleteCacheParams{Tag: fmt.Sprint("t", rnd.IntN(8))})
 		}
-		st, cerr := s.d.CacheState(control.CacheStateParams{})
+		st, cerr := s.d.CacheState(control.CacheStateParams{}, everyone)
 		if cerr != nil || st.Size > budget {
 			s.t.Errorf("%d bytes of %d (%v)", st.Size, budget, cerr)
 			return

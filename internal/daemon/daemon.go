@@ -78,7 +78,9 @@ type Daemon struct {
 	nextID   uint32        // of registrations
 	nextName uint64        // of sessions and private queues
 	maxAge   time.Duration // of requests in queues that set none themselves
-	ending   bool
+
+	nextQueue uint32 // of queues
+	ending    bool
 
 	offloaded chan struct{} // what runs of offload
 

@@ -24,3 +24,6 @@ func nextRequest(app *testkit.App) *testkit.Request {
 		}
 	}
 }
+
+// everyone is who may see all that is stored.
+func everyone(uint32) bool { return true }

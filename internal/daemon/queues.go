@@ -16,6 +16,7 @@ const privatePrefix = "private:"
 // Guarded by Daemon.mu.
 type queueState struct {
 	name     string
+	number   uint32 // never used again
 	queue    *exchange.Queue
 	owner    uint32
 	private  *session // whose it is; nil: a named queue
@@ -50,8 +51,9 @@ func (d *Daemon) openQueue(s *session, p queueParams) (*queueState, *channel.Err
 		}
 		return q, nil
 	}
+	d.nextQueue++
 	q := &queueState{
-		name: name, queue: queue.New[*exchange.Exchange](name, len(d.units)), owner: s.peer.UID,
+		name: name, number: d.nextQueue, queue: queue.New[*exchange.Exchange](name, len(d.units)), owner: s.peer.UID,
 		sessions: map[*session]struct{}{}, regs: map[uint32]*registration{},
 	}
 	q.queue.Limit, q.queue.Opaque = p.limit, p.opaque

@@ -167,7 +167,7 @@ func (d *Daemon) bind(pre prefix.Prefix, q *queueState, o exchange.Override, com
 		queue:        q,
 	}
 	reg.TrustedOnly = trusted
-	reg.Space = &cache.Space{ID: reg.ID, URL: reg.URL, Queue: q.name, HTTPS: pre.Scheme == prefix.HTTPS, Default: cacheFor}
+	reg.Space = &cache.Space{ID: reg.ID, URL: reg.URL, Queue: q.name, Owner: q.number, HTTPS: pre.Scheme == prefix.HTTPS, Default: cacheFor}
 	if err := d.table.Register(pre, reg.Registration); err != nil {
 		d.ports.Close(pre)
 		code := channel.Internal

@@ -38,6 +38,7 @@ type session struct {
 	peer    server.Peer
 	program string
 	c       *net.UnixConn
+	coming  *comingFragment // nil: none; of the goroutine that serves
 
 	// Guarded by d.mu.
 	channels []*worker.Channel // by loop; nil: not open
@@ -200,7 +201,7 @@ func readHello(c *net.UnixConn) (hello channel.HelloMessage, fds []int, _ *chann
 }
 
 // capabilities beyond the mandatory part of the protocol.
-var capabilities = []string{"begun", "certificate", "connections", "file", "opaque", "socket"}
+var capabilities = []string{"begun", "certificate", "connections", "file", "fragments", "opaque", "socket"}
 
 // runSession is the life of a session. An error is for the application that
 // could not get one.
@@ -262,6 +263,7 @@ func printable(name string) string {
 // serve answers calls until the application closes. An error is a violation
 // of the protocol.
 func (s *session) serve(r *bufio.Reader) error {
+	defer s.dropFragment()
 	var head [channel.HeaderSize]byte
 	for {
 		if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -271,12 +273,25 @@ func (s *session) serve(r *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		if h.Type != channel.Call || h.Stream == 0 {
-			return fmt.Errorf("%v with stream %d on a session: want CALL with a number", h.Type, h.Stream)
+		if h.Type != channel.Call && h.Type != channel.Fragment || h.Stream == 0 {
+			return fmt.Errorf("%v with stream %d on a session: want CALL or FRAGMENT with a number", h.Type, h.Stream)
 		}
 		payload := make([]byte, h.Length)
 		if _, err := io.ReadFull(r, payload); err != nil {
 			return nil
+		}
+		if h.Type == channel.Fragment {
+			result, cerr, last, err := s.fragment(h, payload)
+			if err != nil {
+				return err
+			}
+			if last && !writeReply(s.c, h.Stream, result, cerr) {
+				return nil
+			}
+			continue
+		}
+		if s.coming != nil {
+			return fmt.Errorf("CALL %d before the end of FRAGMENT %d", h.Stream, s.coming.number)
 		}
 		var call channel.CallMessage
 		if err := json.Unmarshal(payload, &call); err != nil {
@@ -295,6 +310,10 @@ func (s *session) call(call channel.CallMessage) (any, *channel.Error) {
 		return decode(call.Params, s.registerSettled)
 	case call.Method == "flush":
 		return decode(call.Params, s.flush)
+	case call.Method == "read_fragment":
+		return decode(call.Params, s.readFragment)
+	case call.Method == "delete_fragment":
+		return decode(call.Params, s.deleteFragment)
 	case call.Method == "unregister":
 		return decode(call.Params, s.unregister)
 	case server.Methods(call.Method):

@@ -112,6 +112,19 @@ func (a *asker) Stored(s *cache.Answer, end bool) {
 	}
 	a.Respond(&r, body, end)
 }
+func (a *asker) Run(r cache.Run, cost int, end bool) {
+	text := string(r.Head(r.Len()))
+	r.Body.Release()
+	unsent := a.slow
+	a.slow = true
+	a.Body([]byte(text), end)
+	if a.slow = unsent; !a.slow {
+		a.unsent -= len(text)
+		if a.x != nil {
+			a.x.Sent(cost, true)
+		}
+	}
+}
 func (a *asker) Moved(x *Exchange) { a.x = x }
 func (a *asker) Body(b []byte, end bool) {
 	if a.done {

@@ -440,6 +440,9 @@ func (x *Exchange) Refused() {
 }
 
 func (x *Exchange) refused(status int, reason, text string) {
+	if x.lostFetch() {
+		return
+	}
 	c, sent := x.client, x.headSent
 	x.over()
 	if sent {

@@ -34,6 +34,10 @@ func (c *client) Respond(r *message.Response, body []byte, end bool) {
 func (c *client) Stored(a *cache.Answer, end bool) {
 	c.note("stored %d %q end=%v", a.Status, a.Body, end)
 }
+func (c *client) Run(r cache.Run, cost int, end bool) {
+	c.note("run %q cost %d end=%v", r.Head(r.Len()), cost, end)
+	r.Body.Release()
+}
 func (c *client) Moved(*Exchange)            { c.note("moved") }
 func (c *client) Body(b []byte, end bool)    { c.note("body %q end=%v", b, end) }
 func (c *client) Trailers(f []message.Field) { c.note("trailers %s", f[0].Name) }

@@ -41,11 +41,13 @@ type packer struct {
 	in, out, sent, given int64
 }
 
-// piece is content that waits: bytes, or a part of a file if fd ≥ 0.
+// piece is content that waits: bytes, a part of a file if fd ≥ 0, or stored bytes if run has some.
 type piece struct {
 	buf            []byte
 	fd             int
 	offset, length int64
+	run            cache.Run
+	cost           int // of run in the window
 }
 
 // lastWord is how the response ends.
@@ -195,6 +197,34 @@ func (p *packer) File(fd int, offset, length int64, end bool) {
 		p.credit(true)
 	} else {
 		p.pieces = append(p.pieces, piece{fd: fd, offset: offset, length: length})
+	}
+	if end {
+		p.end(atEnd)
+	} else {
+		p.later(false)
+	}
+}
+
+// Run implements Client. Unlike a file it is compressed as it comes, if there is little of it.
+func (p *packer) Run(r cache.Run, cost int, end bool) {
+	if p.last != notYet {
+		r.Body.Release()
+		return
+	}
+	if p.left >= 0 {
+		if n := r.Len(); n > p.left || end && n < p.left {
+			r.Body.Release()
+			p.end(cut)
+			return
+		}
+		p.left -= r.Len()
+	}
+	if r.Len() == 0 {
+		r.Body.Release()
+		p.took(cost)
+		p.credit(true)
+	} else {
+		p.pieces = append(p.pieces, piece{fd: -1, run: r, cost: cost})
 	}
 	if end {
 		p.end(atEnd)
@@ -360,6 +390,22 @@ func (p *packer) step() (n int, more bool) {
 			} else {
 				p.took(-len(b)) // a file costs a fixed amount
 			}
+		} else if c.run.Body != nil {
+			if p.out-p.sent >= packBacklog {
+				return 0, false // as with a file
+			}
+			b = c.run.Head(packPiece)
+			run, cost := c.run, c.cost
+			c.run.From += int64(len(b))
+			if c.run.Len() == 0 {
+				p.shift()
+				p.took(cost - len(b))
+				n = len(b)
+				p.encode(b)
+				run.Body.Release()
+				return p.stepped(n)
+			}
+			p.took(-len(b)) // it costs a fixed amount
 		} else {
 			b = c.buf[:min(packPiece, len(c.buf))]
 			if c.buf = c.buf[len(b):]; len(c.buf) == 0 {
@@ -368,10 +414,16 @@ func (p *packer) step() (n int, more bool) {
 		}
 		n = len(b)
 		p.encode(b)
-		if p.x == nil {
-			return n, false
-		}
 	}
+	return p.stepped(n)
+}
+
+// stepped does what comes behind n bytes that were compressed.
+func (p *packer) stepped(n int) (int, bool) {
+	if p.x == nil {
+		return n, false
+	}
+	s := p.x.stage
 	switch {
 	case len(p.pieces) > 0:
 		return n, true
@@ -456,6 +508,9 @@ func (p *packer) drop() {
 	for _, c := range p.pieces {
 		if c.fd >= 0 {
 			s.CloseFile(c.fd)
+		}
+		if c.run.Body != nil {
+			c.run.Body.Release()
 		}
 	}
 	if p.enc != nil {

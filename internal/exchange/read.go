@@ -202,6 +202,41 @@ func (f *fill) File(fd int, offset, length int64, end bool) {
 	f.wake()
 }
 
+// Run implements Client.
+func (f *fill) Run(r cache.Run, cost int, end bool) {
+	ok := f.copyRun(r)
+	r.Body.Release()
+	if !ok {
+		f.fails(end)
+		return
+	}
+	x := f.leader
+	if end {
+		f.Body(nil, true)
+		return
+	}
+	if x != nil {
+		x.Sent(cost, true)
+	}
+	f.wake()
+}
+
+// copyRun puts stored bytes behind the body.
+func (f *fill) copyRun(r cache.Run) bool {
+	if f.body == nil || f.body.Failed || f.length >= 0 && f.body.Len()+r.Len() > f.length {
+		return false
+	}
+	for r.Len() > 0 {
+		b := r.Head(r.Len())
+		if f.length < 0 && !f.reserveFor(len(b)) {
+			return false
+		}
+		f.body.Append(b)
+		r.From += int64(len(b))
+	}
+	return true
+}
+
 // readFile puts a piece of a file behind the body.
 func (f *fill) readFile(fd int, offset, length int64) bool {
 	if f.body == nil || f.body.Failed {
@@ -258,6 +293,17 @@ func (f *fill) collect(b []byte, end bool) {
 // collectFile is collect for a piece of a file, which stays with the client.
 func (f *fill) collectFile(fd int, offset, length int64, end bool) {
 	if !f.readFile(fd, offset, length) {
+		f.give()
+		return
+	}
+	if end {
+		f.collect(nil, true)
+	}
+}
+
+// collectRun is collect for stored bytes.
+func (f *fill) collectRun(r cache.Run, end bool) {
+	if !f.copyRun(r) {
 		f.give()
 		return
 	}

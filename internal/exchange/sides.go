@@ -25,6 +25,9 @@ type Client interface {
 	Trailers(fields []message.Field)
 	// File sends length bytes of fd from offset; the client takes over fd.
 	File(fd int, offset, length int64, end bool)
+	// Run sends stored bytes, from where they are, and releases them then. They
+	// count cost in the window.
+	Run(r cache.Run, cost int, end bool)
 	// Opaque ends HTTP: a head (nil: none), then bytes both ways.
 	Opaque(r *message.Response)
 	// CanOpaque says whether Opaque can be called with this status, 0 if

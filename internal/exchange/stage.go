@@ -37,6 +37,9 @@ type Stage struct {
 	// Fields is scratch for trailers that workers send.
 	Fields []message.Field
 
+	parts []Part // scratch: pieces of a body
+	flat  []byte // scratch: them, put together
+
 	caching
 	packing
 }

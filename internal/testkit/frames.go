@@ -97,3 +97,27 @@ func appendField(dst []byte, field string) []byte {
 	dst = append(append(dst, name...), 0)
 	return append(append(dst, value...), 0)
 }
+
+// Pieces makes the body of a frame with PIECES. What begins with "→" is the name of a fragment, the rest is bytes.
+func Pieces(parts ...string) string {
+	var b []byte
+	for _, p := range parts {
+		if name, ok := strings.CutPrefix(p, "→"); ok {
+			b = channel.AppendPieceOf(b, name, 0, -1)
+		} else {
+			b = channel.AppendPiece(b, []byte(p))
+		}
+	}
+	return string(b)
+}
+
+// Fragment makes the FRAGMENT frames that bring a fragment, in so many bytes each.
+func Fragment(number uint32, ttlMS uint64, name, tags, data string, each int) []byte {
+	payload := channel.AppendFragmentHead(nil, &channel.FragmentHead{TTLMS: ttlMS, Name: []byte(name), Tags: []byte(tags)})
+	payload = append(payload, data...)
+	var out []byte
+	for each += channel.FragmentFixed + len(name) + len(tags); len(payload) > each; payload = payload[each:] {
+		out = channel.AppendFrame(out, channel.Fragment, channel.FlagMore, number, 0, payload[:each])
+	}
+	return channel.AppendFrame(out, channel.Fragment, 0, number, 0, payload)
+}

@@ -216,6 +216,9 @@ func (c *Channel) message(x *exchange.Exchange, h channel.Header, payload []byte
 	case channel.Response:
 		return c.response(x, h, payload)
 	case channel.Data:
+		if h.Flags&channel.FlagPieces != 0 {
+			return c.pieces(x, h, nil, payload)
+		}
 		return x.Data(payload, h.Flags&channel.FlagEnd != 0)
 	case channel.File:
 		return c.file(x, h, payload)
@@ -291,6 +294,9 @@ func (c *Channel) response(x *exchange.Exchange, h channel.Header, payload []byt
 	if err != nil {
 		return err
 	}
+	if h.Flags&channel.FlagPieces != 0 {
+		return c.pieces(x, h, r, body)
+	}
 	if !opaque {
 		return x.Respond(r, body, end)
 	}
@@ -298,6 +304,33 @@ func (c *Channel) response(x *exchange.Exchange, h channel.Header, payload []byt
 		return errStatus
 	}
 	return x.Opaque(r, body, ask)
+}
+
+// pieces passes on a body that is made of pieces, behind a head if there is one.
+func (c *Channel) pieces(x *exchange.Exchange, h channel.Header, r *message.Response, body []byte) error {
+	end := h.Flags&channel.FlagEnd != 0
+	parts, err := x.Parts(body)
+	if err != nil {
+		return err
+	}
+	switch {
+	case r != nil:
+		if parts, err = x.RespondParts(r, parts, end); err != nil {
+			return err
+		}
+	case len(parts) == 0:
+		return x.Data(nil, end)
+	}
+	for i := range parts {
+		// The client may leave over a part: then the exchange is not ours any more.
+		if s := &c.streams[h.Stream]; c.dead || s.state != openState || s.x != x {
+			return nil
+		}
+		if err := x.DataPart(&parts[i], end && i == len(parts)-1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Channel) file(x *exchange.Exchange, h channel.Header, payload []byte) error {

@@ -146,6 +146,7 @@ func (c *client) Hangup()                           { c.over() }
 func (c *client) Fail(status int, _, _ string)      { c.status = status; c.over() }
 func (c *client) Abort()                            { c.over() }
 func (c *client) Stored(*cache.Answer, bool)        {}
+func (c *client) Run(r cache.Run, _ int, end bool)  { r.Body.Release() }
 func (c *client) Moved(*exchange.Exchange)          {}
 func (c *client) ReadMore()                         { c.more++ }
 func (c *client) over() {

@@ -18,13 +18,21 @@ func (r *run) showCacheState() error {
 			cacheEntry(p, &st.Entries[i])
 		}
 		switch {
-		case len(st.Entries) == 0:
+		case len(st.Entries) == 0 && st.Hidden == 0:
 			p.line(0, "No responses are stored here.")
 		case st.More:
 			p.line(0, "There are more: give a url.")
 		}
+		if st.Hidden > 0 {
+			p.line(0, "Of other users: %d, which an administrator can list.", st.Hidden)
+		}
 		p.blank()
-		p.line(0, "Stored responses: %d", st.Count)
+		fragments := int64(0)
+		for _, c := range st.Prefix {
+			fragments += c.Fragments
+		}
+		p.line(0, "Stored responses: %d", st.Count-fragments)
+		p.line(0, "Fragments: %d", fragments)
 		p.line(0, "Size: %d of %d bytes", st.Size, st.Limit)
 		p.line(0, "Evicted to make room: %d", st.Evicted)
 		p.line(0, "Not stored for want of room: %d", st.Refused)
@@ -32,19 +40,27 @@ func (r *run) showCacheState() error {
 			p.blank()
 			p.line(0, "Prefix: %s", c.URL)
 			p.line(1, "Request queue name: %s", c.Queue)
-			p.line(1, "Stored responses: %d (%d bytes)", c.Entries, c.Bytes)
+			p.line(1, "Stored responses: %d", c.Entries-c.Fragments)
+			p.line(1, "Size: %d bytes", c.Bytes)
 			p.line(1, "Cache hits: %d", c.Hits)
 			p.line(1, "Cache misses: %d", c.Misses)
 			p.line(1, "Responses stored: %d", c.Stored)
 			p.line(1, "Responses flushed: %d", c.Flushed)
+			if c.Fragments+c.Pieces > 0 {
+				p.line(1, "Fragments: %d, sent %d times", c.Fragments, c.Pieces)
+			}
 		}
 	})
 }
 
 func cacheEntry(p *printer, e *control.CacheEntry) {
-	p.line(0, "URL: %s", e.URL)
-	p.line(1, "Status code: %d", e.Status)
-	p.line(1, "HTTP verb: GET")
+	if e.Fragment {
+		p.line(0, "Fragment: %s", e.URL)
+	} else {
+		p.line(0, "URL: %s", e.URL)
+		p.line(1, "Status code: %d", e.Status)
+		p.line(1, "HTTP verb: GET")
+	}
 	switch e.Policy {
 	case control.PolicyUser:
 		p.line(1, "Cache policy type: User invalidates")
@@ -60,8 +76,10 @@ func cacheEntry(p *printer, e *control.CacheEntry) {
 	}
 	p.line(1, "Age: %d seconds", e.AgeS)
 	p.line(1, "Request queue name: %s", e.Queue)
-	p.line(1, "Content type: %s", orNull(e.ContentType))
-	p.line(1, "Content encoding: %s", orNull(e.Encoding))
+	if !e.Fragment {
+		p.line(1, "Content type: %s", orNull(e.ContentType))
+		p.line(1, "Content encoding: %s", orNull(e.Encoding))
+	}
 	if e.Vary != "" {
 		p.line(1, "Vary: %s", e.Vary)
 	}

@@ -209,7 +209,8 @@ requestqueuetimeout for requests that wait already, in queues whose program has 
 		verb: "show", object: "cachestate", json: true, run: (*run).showCacheState, rights: forAll, tags: []tag{storedTag},
 		short: "Show the responses that are stored, and what the cache did for each prefix",
 		long: `With url= only what is stored for that URL and below it. URLs are shown in canonical form; variants that Vary
-tells apart are shown one by one. At most 10000 responses are listed.`,
+tells apart are shown one by one, and so are fragments, of which responses are made. At most 10000 are listed: those
+that the caller's own queues have, and for administrators all.`,
 		examples: []string{"httpsys show cachestate", "httpsys show cachestate url=http://localhost:80/app/ --json"},
 	},
 	{

@@ -49,9 +49,9 @@ func (m *machine) SetLimits(config.Limits) {}
 
 func (m *machine) SetListen([]netip.Addr) error { return nil }
 
-func (m *machine) CacheState(p control.CacheStateParams) (*control.CacheState, *channel.Error) {
+func (m *machine) CacheState(p control.CacheStateParams, _ func(uint32) bool) (*control.CacheState, *channel.Error) {
 	st := &control.CacheState{
-		Size: 14711, Limit: 1 << 30, Count: 2, Evicted: 0, Refused: 0,
+		Size: 15830, Limit: 1 << 30, Count: 3, Evicted: 0, Refused: 0,
 		Entries: []control.CacheEntry{
 			{
 				URL: "http://localhost:8080/shop/", Status: 200, Policy: control.PolicyTTL, Size: 12840, Cost: 13651, AgeS: 12, ExpiresS: 48,
@@ -62,8 +62,12 @@ func (m *machine) CacheState(p control.CacheStateParams) (*control.CacheState, *
 				URL: "http://localhost:8080/shop/logo.svg", Status: 200, Policy: control.PolicyUser, Own: true, Size: 512, Cost: 1060, AgeS: 300,
 				Hits: 7, Queue: "shop", Prefix: "http://+:8080/shop/", ContentType: "image/svg+xml", Tags: []string{},
 			},
+			{
+				URL: "http://+:8080/shop/menu", Fragment: true, Policy: control.PolicyUser, Size: 520, Cost: 1119, AgeS: 300,
+				Hits: 12, Queue: "shop", Prefix: "http://+:8080/shop/", Tags: []string{"navigation"},
+			},
 		},
-		Prefix: []control.CachePrefix{{URL: "http://+:8080/shop/", Queue: "shop", Entries: 2, Bytes: 14711, Hits: 1031, Misses: 5, Stored: 4, Flushed: 1}},
+		Prefix: []control.CachePrefix{{URL: "http://+:8080/shop/", Queue: "shop", Entries: 3, Bytes: 15830, Hits: 1031, Misses: 5, Stored: 5, Flushed: 1, Fragments: 1, Pieces: 12}},
 	}
 	return st, nil
 }

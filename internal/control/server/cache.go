@@ -5,8 +5,11 @@ import (
 	"github.com/httpsys/httpsys/internal/wire/channel"
 )
 
-func (s *Server) showCacheState(_ Peer, params *control.CacheStateParams) (any, *channel.Error) {
-	st, fault := s.engine.CacheState(*params)
+// showCacheState lists what is stored by the caller's own queues; everything for administrators. Queries
+// can hold what is nobody else's business.
+func (s *Server) showCacheState(peer Peer, params *control.CacheStateParams) (any, *channel.Error) {
+	all := s.administrator(peer)
+	st, fault := s.engine.CacheState(*params, func(uid uint32) bool { return all || uid == peer.UID })
 	if fault != nil {
 		return nil, fault
 	}

@@ -299,6 +299,13 @@ func TestCacheCalls(t *testing.T) {
 		t.Errorf("delete cache: %s", got)
 	}
 	m.wantFault(root, "delete cache", `{"recursive":true}`, channel.InvalidParameter, "recursive needs a url: without one everything goes anyway")
+	// What is stored is shown to administrators and to whose queue stores it.
+	for peer, want := range map[string]string{"root": `"count":3,`, "nobody": `"count":0,`, "alice": `"count":1,`} {
+		p := map[string]Peer{"root": root, "nobody": nobody, "alice": {UID: 1001, Groups: func() []uint32 { return nil }}}[peer]
+		if got := m.must(p, "show cachestate", ``); !strings.Contains(got, want) {
+			t.Errorf("show cachestate to %s: %s", peer, got)
+		}
+	}
 	m.must(root, "add cacheparam", `{"name":"maxcacheresponsesize","value":4096}`)
 	if l := m.limits[len(m.limits)-1]; l.CacheLargest != 4096 || l.CacheSize != config.DefaultCacheSize {
 		t.Errorf("the engine was told %+v", l)

@@ -54,10 +54,16 @@ func (m *machine) ServiceState() (*control.State, error) {
 	}
 	return m.state, nil
 }
-func (m *machine) CacheState(control.CacheStateParams) (*control.CacheState, *channel.Error) {
-	return &control.CacheState{
-		Entries: []control.CacheEntry{}, Prefix: []control.CachePrefix{}, Limit: 1 << 20,
-	}, nil
+func (m *machine) CacheState(p control.CacheStateParams, sees func(uid uint32) bool) (*control.CacheState, *channel.Error) {
+	st := &control.CacheState{Entries: []control.CacheEntry{}, Prefix: []control.CachePrefix{}, Limit: 1 << 20}
+	for _, uid := range []uint32{0, 1001, 1002} { // each has one entry
+		if sees(uid) {
+			st.Count++
+		} else {
+			st.Hidden++
+		}
+	}
+	return st, nil
 }
 func (m *machine) DeleteCache(p control.DeleteCacheParams) (int, *channel.Error) { return 3, nil }
 func (m *machine) Reservations() Reservations                                    { return &m.table }

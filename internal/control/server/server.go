@@ -49,7 +49,7 @@ type Engine interface {
 	// CacheState lists what is stored at or below a URL, or all; DeleteCache
 	// removes it and says how many responses that were. What is wrong with the
 	// parameters is for the caller.
-	CacheState(control.CacheStateParams) (*control.CacheState, *channel.Error)
+	CacheState(p control.CacheStateParams, sees func(uid uint32) bool) (*control.CacheState, *channel.Error)
 	DeleteCache(control.DeleteCacheParams) (int, *channel.Error)
 	// SetLimits tells all machine-wide numbers, once at the start and then
 	// whenever one of them has changed.

@@ -26,6 +26,11 @@ const (
 	TrailersFixed    = 4       // of the fixed part of a TRAILERS payload
 	FilePayload      = 16      // of a FILE payload
 	FileWindowCost   = 4096    // what a FILE takes from the stream's window
+	FragmentFixed    = 16      // of the fixed part of the first FRAGMENT of a fragment
+	PieceWindowCost  = 256     // what a piece that names a fragment takes from the stream's window
+	MaxFragmentName  = 4096    // of the name of a fragment
+	MaxFragmentTags  = 16384   // of its tags
+	MaxFragmentRead  = 1 << 17 // of what one read_fragment returns
 	DefaultWindow    = 1 << 16
 	MinWindow        = 1 << 14 // so a body of this size always fits a REQUEST
 	MaxInitialWindow = 1 << 24
@@ -55,6 +60,7 @@ const (
 	Connection    Type = 0x19
 	Disconnection Type = 0x1A
 	Socket        Type = 0x1B
+	Fragment      Type = 0x1C
 	Ahead         Type = 0x1D
 )
 
@@ -62,7 +68,7 @@ var typeNames = map[Type]string{
 	Hello: "HELLO", Welcome: "WELCOME", Call: "CALL", Reply: "REPLY", Request: "REQUEST", Response: "RESPONSE",
 	Data: "DATA", Trailers: "TRAILERS", File: "FILE", Window: "WINDOW", Cancel: "CANCEL", Credit: "CREDIT", GoAway: "GOAWAY",
 	Connection: "CONNECTION", Disconnection: "DISCONNECTION",
-	Socket: "SOCKET", Ahead: "AHEAD",
+	Socket: "SOCKET", Fragment: "FRAGMENT", Ahead: "AHEAD",
 }
 
 func (t Type) String() string {
@@ -82,6 +88,7 @@ const (
 	FlagOpaque Flags = 0x04
 	FlagMore   Flags = 0x08
 	FlagSocket Flags = 0x10
+	FlagPieces Flags = 0x20
 	FlagCredit Flags = 0x80
 )
 
@@ -109,8 +116,8 @@ var shapes = [256]shape{
 	Call:     {stream: notZero, min: 2, max: MaxPayload},
 	Reply:    {stream: anyStream, min: 1, max: MaxPayload, flags: FlagMore},
 	Request:  {stream: notZero, min: RequestFixed, max: MaxPayload, flags: FlagEnd},
-	Response: {stream: notZero, min: ResponseFixed, max: MaxPayload, value: 999, flags: FlagEnd | FlagText | FlagOpaque | FlagSocket | FlagCredit},
-	Data:     {stream: notZero, max: MaxPayload, flags: FlagEnd | FlagCredit},
+	Response: {stream: notZero, min: ResponseFixed, max: MaxPayload, value: 999, flags: FlagEnd | FlagText | FlagOpaque | FlagSocket | FlagPieces | FlagCredit},
+	Data:     {stream: notZero, max: MaxPayload, flags: FlagEnd | FlagPieces | FlagCredit},
 	Trailers: {stream: notZero, min: TrailersFixed, max: MaxPayload, flags: FlagCredit},
 	File:     {stream: notZero, min: FilePayload, max: FilePayload, flags: FlagEnd | FlagCredit},
 	Window:   {stream: notZero, min: 4, max: 4},
@@ -118,6 +125,7 @@ var shapes = [256]shape{
 	Credit:   {stream: zero, min: 4, max: 4},
 	GoAway:   {stream: zero, value: GoAwaySoon},
 	Socket:   {stream: notZero, value: SocketPassed, max: MaxPayload},
+	Fragment: {stream: notZero, max: MaxPayload, flags: FlagMore},
 
 	Connection:    {stream: zero, min: ConnectionFixed, max: MaxPayload},
 	Disconnection: {stream: zero, min: DisconnectionSize, max: DisconnectionSize, value: DisconnectNow},
@@ -186,7 +194,7 @@ func ParseHeader(b []byte) (Header, error) {
 		return h, ErrTooLong
 	case shape.stream == noType:
 		return h, ErrType
-	case h.Flags&^shape.flags != 0, h.Flags&(FlagSocket|FlagOpaque) == FlagSocket:
+	case h.Flags&^shape.flags != 0, h.Flags&(FlagSocket|FlagOpaque) == FlagSocket, h.Flags&(FlagPieces|FlagOpaque) == FlagPieces|FlagOpaque:
 		return h, ErrFlags
 	case shape.stream == zero && h.Stream != 0, shape.stream == notZero && h.Stream == 0:
 		return h, ErrStream

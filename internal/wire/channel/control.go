@@ -138,6 +138,30 @@ type FlushResult struct {
 	Flushed int `json:"flushed"`
 }
 
+// FragmentParams are the parameters of "delete_fragment".
+type FragmentParams struct {
+	URL string `json:"url"`
+}
+
+// FragmentResult answers a FRAGMENT: the name in canonical form.
+type FragmentResult struct {
+	URL string `json:"url"`
+}
+
+// ReadFragmentParams are the parameters of "read_fragment": Length bytes from Offset, or what there is
+// of them; Length 0 asks for as many as one answer holds.
+type ReadFragmentParams struct {
+	URL    string `json:"url"`
+	Offset int64  `json:"offset,omitempty"`
+	Length int64  `json:"length,omitempty"`
+}
+
+// ReadFragmentResult answers it. Data is in base64 on the wire.
+type ReadFragmentResult struct {
+	Size int64  `json:"size"` // of the whole
+	Data []byte `json:"data"`
+}
+
 // Certificate is a program's own (docs/channel.md section 3.2).
 type Certificate struct {
 	PEM          []string `json:"pem"` // each: certificate, its issuers, its key

@@ -156,7 +156,7 @@ func (m *model) frame(from, on string, d description) error {
 		return errors.New("before WELCOME")
 	}
 	switch d.Type {
-	case "CALL", "REPLY":
+	case "CALL", "REPLY", "FRAGMENT":
 		if on != "session" {
 			return errors.New("on a loop connection")
 		}
@@ -242,6 +242,11 @@ func (m *model) application(s *modelStream, d description) error {
 		}
 	}
 	cost := len(d.Body)
+	for _, p := range d.Pieces {
+		if cost += len(p.Bytes); p.Fragment != "" {
+			cost += PieceWindowCost
+		}
+	}
 	if d.Type == "FILE" {
 		cost = FileWindowCost
 	}

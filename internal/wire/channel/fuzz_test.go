@@ -171,3 +171,49 @@ func FuzzConnection(f *testing.F) {
 		}
 	})
 }
+
+// What is parsed of a fragment's first frame is appended again as it was.
+func FuzzFragment(f *testing.F) {
+	seed(f, Fragment, false)
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		h, body, err := ParseFragmentHead(payload)
+		if err != nil {
+			return
+		}
+		if len(h.Name) == 0 || len(h.Name) > MaxFragmentName || len(h.Tags) > MaxFragmentTags {
+			t.Fatalf("a name of %d bytes and tags of %d", len(h.Name), len(h.Tags))
+		}
+		if again := append(AppendFragmentHead(nil, &h), body...); !bytes.Equal(again, payload) {
+			t.Fatalf("%x became %x", payload, again)
+		}
+	})
+}
+
+// Pieces that are walked to the end are appended again as they were.
+func FuzzPieces(f *testing.F) {
+	for _, v := range readVectors(f).Frames {
+		if v.Frame.Pieces != nil && v.Frame.Type == "DATA" {
+			f.Add(unhex(f, v.Hex)[HeaderSize:])
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var again []byte
+		for walk := (Pieces{Rest: body}); ; {
+			p, ok, err := walk.Next()
+			if err != nil {
+				return
+			}
+			if !ok {
+				break
+			}
+			if p.Name == nil {
+				again = AppendPiece(again, p.Bytes)
+			} else {
+				again = AppendPieceOf(again, string(p.Name), p.Offset, p.Length)
+			}
+		}
+		if !bytes.Equal(again, body) {
+			t.Fatalf("%x became %x", body, again)
+		}
+	})
+}

@@ -87,6 +87,7 @@ type description struct {
 	Reason *octets `json:"reason,omitempty"`
 	Text   octets  `json:"text,omitempty"`
 	Body   octets  `json:"body,omitempty"`
+	Pieces []piece `json:"pieces,omitempty"` // the body of a frame with PIECES
 
 	TLSVersion      uint16   `json:"tls_version,omitempty"`
 	CipherSuite     uint16   `json:"cipher_suite,omitempty"`
@@ -105,6 +106,34 @@ type description struct {
 	Offset    string `json:"offset,omitempty"`
 	Length    string `json:"length,omitempty"`
 	Increment uint32 `json:"increment,omitempty"`
+}
+
+// piece is bytes, or a part of a fragment.
+type piece struct {
+	Bytes    octets `json:"bytes,omitempty"`
+	Fragment octets `json:"fragment,omitempty"`
+	Offset   string `json:"offset,omitempty"`
+	Length   string `json:"length,omitempty"`
+}
+
+// body describes a body, which may be made of pieces.
+func (d *description) body(f Flags, b []byte) error {
+	if f&FlagPieces == 0 {
+		d.Body = octets(b)
+		return nil
+	}
+	d.Pieces = []piece{}
+	for walk := (Pieces{Rest: b}); ; {
+		p, ok, err := walk.Next()
+		if err != nil || !ok {
+			return err
+		}
+		if p.Name == nil {
+			d.Pieces = append(d.Pieces, piece{Bytes: octets(p.Bytes)})
+			continue
+		}
+		d.Pieces = append(d.Pieces, piece{Fragment: octets(p.Name), Offset: strconv.FormatInt(p.Offset, 10), Length: strconv.FormatInt(p.Length, 10)})
+	}
 }
 
 // octets are bytes. In the file they are a string with one character for each
@@ -170,7 +199,7 @@ var (
 	flagNames = []struct {
 		name string
 		flag Flags
-	}{{"END", FlagEnd}, {"TEXT", FlagText}, {"OPAQUE", FlagOpaque}, {"MORE", FlagMore}, {"SOCKET", FlagSocket}, {"CREDIT", FlagCredit}}
+	}{{"END", FlagEnd}, {"TEXT", FlagText}, {"OPAQUE", FlagOpaque}, {"MORE", FlagMore}, {"SOCKET", FlagSocket}, {"PIECES", FlagPieces}, {"CREDIT", FlagCredit}}
 	requestFlagNames = []struct {
 		name string
 		flag RequestFlags
@@ -257,7 +286,9 @@ func decode(b []byte) (d description, rest []byte, err error) {
 		if err != nil {
 			return d, nil, err
 		}
-		d.Body = octets(body)
+		if err := d.body(h.Flags, body); err != nil {
+			return d, nil, err
+		}
 		switch {
 		case h.Flags&FlagText != 0:
 			d.Text = octets(head)
@@ -271,7 +302,9 @@ func decode(b []byte) (d description, rest []byte, err error) {
 			d.Fields, err = fields(f)
 			return d, rest, err
 		}
-	case Data, Cancel, Socket:
+	case Data:
+		err = d.body(h.Flags, payload)
+	case Cancel, Socket, Fragment:
 		d.Body = octets(payload)
 	case Trailers:
 		f, err := ParseTrailers(payload)
@@ -443,6 +476,18 @@ func encode(t testing.TB, d description) []byte {
 		return AppendUint32Frame(nil, typ, d.Stream, d.Increment)
 	}
 	b = append(append(b, block...), d.Body...)
+	for _, p := range d.Pieces {
+		if p.Fragment == "" {
+			b = AppendPiece(b, []byte(p.Bytes))
+			continue
+		}
+		offset, err1 := strconv.ParseInt(p.Offset, 10, 64)
+		length, err2 := strconv.ParseInt(p.Length, 10, 64)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		b = AppendPieceOf(b, string(p.Fragment), offset, length)
+	}
 	PutLength(b, len(b)-HeaderSize)
 	return b
 }

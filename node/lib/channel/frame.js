@@ -16,10 +16,10 @@ const Type = Object.freeze({
   REQUEST: 0x10, RESPONSE: 0x11, DATA: 0x12, TRAILERS: 0x13, FILE: 0x14,
   WINDOW: 0x15, CANCEL: 0x16, CREDIT: 0x17, GOAWAY: 0x18,
   CONNECTION: 0x19, DISCONNECTION: 0x1a,
-  SOCKET: 0x1b, AHEAD: 0x1d,
+  SOCKET: 0x1b, FRAGMENT: 0x1c, AHEAD: 0x1d,
 });
 
-const Flag = Object.freeze({ END: 0x01, TEXT: 0x02, OPAQUE: 0x04, MORE: 0x08, SOCKET: 0x10, CREDIT: 0x80 });
+const Flag = Object.freeze({ END: 0x01, TEXT: 0x02, OPAQUE: 0x04, MORE: 0x08, SOCKET: 0x10, PIECES: 0x20, CREDIT: 0x80 });
 
 // RequestFlag are the bits of the request flags (docs/channel.md section 4).
 const RequestFlag = Object.freeze({ TLS: 1, CONTINUE: 2, UPGRADE: 4, RAW: 8 });
@@ -43,8 +43,8 @@ rule(Type.WELCOME, 0, -1, 0);
 rule(Type.CALL, 0, 1, 0);
 rule(Type.REPLY, Flag.MORE, 0, 0);
 rule(Type.REQUEST, Flag.END, 1, 0);
-rule(Type.RESPONSE, Flag.END | Flag.TEXT | Flag.OPAQUE | Flag.SOCKET | Flag.CREDIT, 1, 999);
-rule(Type.DATA, Flag.END | Flag.CREDIT, 1, 0);
+rule(Type.RESPONSE, Flag.END | Flag.TEXT | Flag.OPAQUE | Flag.SOCKET | Flag.PIECES | Flag.CREDIT, 1, 999);
+rule(Type.DATA, Flag.END | Flag.PIECES | Flag.CREDIT, 1, 0);
 rule(Type.TRAILERS, Flag.CREDIT, 1, 0);
 rule(Type.FILE, Flag.END | Flag.CREDIT, 1, 0);
 rule(Type.WINDOW, 0, 1, 0);
@@ -55,6 +55,7 @@ rule(Type.CONNECTION, 0, -1, 0);
 rule(Type.DISCONNECTION, 0, -1, 1);
 rule(Type.SOCKET, 0, 1, 1);
 rule(Type.AHEAD, 0, 1, 0);
+rule(Type.FRAGMENT, Flag.MORE, 1, 0);
 
 // A ProtocolError is the peer's fault and ends the connection. `kind` is one of
 // the words of the test vectors.
@@ -78,7 +79,8 @@ function checkHeader(b, at) {
   const r = rules[type];
   if (r === undefined) throw new ProtocolError('type', `there is no frame type ${type}`);
   const flags = b[at + 9];
-  if ((flags & ~r.flags) !== 0 || (flags & (Flag.SOCKET | Flag.OPAQUE)) === Flag.SOCKET) throw new ProtocolError('flags', `frame type ${type} with flags ${flags}`);
+  if ((flags & ~r.flags) !== 0 || (flags & (Flag.SOCKET | Flag.OPAQUE)) === Flag.SOCKET ||
+    (flags & (Flag.PIECES | Flag.OPAQUE)) === (Flag.PIECES | Flag.OPAQUE)) throw new ProtocolError('flags', `frame type ${type} with flags ${flags}`);
   if (r.stream !== 0) {
     const zero = (b[at + 4] | b[at + 5] | b[at + 6] | b[at + 7]) === 0;
     if (zero !== (r.stream === -1)) throw new ProtocolError('stream', `frame type ${type} on the wrong stream`);
