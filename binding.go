@@ -47,6 +47,9 @@ type Binding struct {
 	// RequireClientCertificate keeps clients away that have not shown a trusted
 	// certificate; for https only. See Server.RequireClientCertificate.
 	RequireClientCertificate bool
+	// Compress lets the daemon compress responses to the prefixes of this binding, as Server.Compress
+	// does for all.
+	Compress bool
 	// EditHosts may change the list of hosts, a copy, before it is used.
 	EditHosts func(hosts []string) []string
 }

@@ -67,6 +67,8 @@ type wantedPrefix struct {
 	group int
 	// trusted: clients need a trusted certificate.
 	trusted bool
+	// compress: responses are compressed, also if those of the Server are not.
+	compress bool
 }
 
 // Waits between attempts to connect again: short at first, since a daemon that
@@ -109,6 +111,7 @@ func (e *endpoint) connect(ctx context.Context, news string) (*session, error) {
 		if w.trusted {
 			params.ClientCertificate = channel.ClientCertificateTrusted
 		}
+		params.Compress = params.Compress || w.compress
 		url, err := s.register(ctx, params)
 		if err != nil {
 			s.fail(err)

@@ -265,7 +265,7 @@ func (s *Server) start(ctx context.Context, to sink, credit int, autoCredit bool
 	for _, b := range s.Bindings {
 		first := len(e.wanted)
 		for _, url := range b.Prefixes() {
-			e.wanted = append(e.wanted, wantedPrefix{url: url, group: first, trusted: s.RequireClientCertificate || b.RequireClientCertificate})
+			e.wanted = append(e.wanted, wantedPrefix{url: url, group: first, trusted: s.RequireClientCertificate || b.RequireClientCertificate, compress: b.Compress})
 		}
 	}
 	for _, w := range e.wanted {

@@ -124,6 +124,8 @@ func TestRegistrationParameters(t *testing.T) {
 			[]channel.RegisterParams{{URL: "http://+:8080/app/", Timeouts: &channel.Timeouts{EntityBodyMS: number(1000),
 				DrainEntityBodyMS: number(0), HeaderWaitMS: number(1), MinSendRate: number(0), MaxBody: number(5)}}}},
 		{"compression", &Server{Compress: true}, []channel.RegisterParams{{URL: "http://+:8080/app/", Compress: true}}},
+		{"compression for a binding", &Server{Prefixes: []string{"http://+:1/"}, Bindings: []Binding{{Port: 2, Compress: true}}},
+			[]channel.RegisterParams{{URL: "http://+:1/"}, {URL: "http://+:2/", Compress: true}}},
 		{"bindings after prefixes, the port of the first for all", &Server{Prefixes: []string{"http://+:1/"},
 			Bindings: []Binding{{Hosts: []string{"a.test", "b.test"}}}},
 			[]channel.RegisterParams{{URL: "http://+:1/"}, {URL: "http://a.test:0/"}, {URL: "http://b.test:40001/"}}},

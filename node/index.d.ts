@@ -26,7 +26,28 @@ export interface ListenOptions {
   queue?: string;
   /** By what the requests of one client are kept with one of these processes; the first that a request has decides. */
   affinity?: Affinity;
+  /** Lets the daemon compress responses, where that is worth it and safe. */
+  compress?: boolean;
   signal?: AbortSignal;
+}
+
+export interface FragmentOptions {
+  /** Seconds for which it is kept, 1 or more; 0, the default: until it is flushed. */
+  ttl?: number;
+  /** Names by which flush({ tag }) removes it. */
+  tags?: string | string[];
+}
+
+/** What servers do with the daemon's cache. A name is a URL below a prefix of the server, or a path at its first one. */
+export interface Fragments {
+  /** Stores bytes at the daemon, to put them into responses; resolves with the canonical name. They may be gone at any time: the daemon may need the room. */
+  addFragment(name: string | URL, data: string | ArrayBufferView | ArrayBuffer, options?: FragmentOptions): Promise<string>;
+  /** Resolves with undefined if it is not there (any more). */
+  readFragment(name: string | URL): Promise<Buffer | undefined>;
+  /** Resolves with whether it was there. */
+  deleteFragment(name: string | URL): Promise<boolean>;
+  /** Removes stored responses and fragments: of a URL, with recursive of all below it, or with a tag. Resolves with how many there were. */
+  flush(what: { url?: string | URL; recursive?: boolean; tag?: string }): Promise<number>;
 }
 
 declare module 'net' {
@@ -43,6 +64,8 @@ declare module 'net' {
 }
 
 declare module 'http' {
+  interface Server extends Fragments {}
+
   /** The version of httpsys, in a process in which its servers are slipstreamed. */
   export const httpsys_version: string | undefined;
 
@@ -61,10 +84,16 @@ declare module 'http' {
   interface ServerResponse {
     /** Seconds for which the daemon may answer in the place of this program. Needs HTTPSYS_CACHE_DURATION. */
     cacheDuration?: number;
+    /**
+     * Writes a fragment that addFragment has stored, as if its bytes were written. The daemon puts it in; if it is not
+     * there (any more), the client gets 500, or is cut off if the response had begun.
+     */
+    writeFragment(name: string | URL, range?: { offset?: number; length?: number }): boolean;
   }
 }
 
 declare module 'https' {
+  interface Server extends Fragments {}
   export const httpsys_version: string | undefined;
 }
 
@@ -153,11 +182,13 @@ export interface ServeOptions {
   queue?: string;
   /** By what the requests of one client are kept with one of these processes; the first that a request has decides. */
   affinity?: Affinity;
+  /** Lets the daemon compress responses, where that is worth it and safe. */
+  compress?: boolean;
   /** Replaces the global Request and Response by ones that cost less. */
   overrideGlobalObjects?: boolean;
 }
 
-export interface HttpsysServer {
+export interface HttpsysServer extends Fragments {
   /** Known when `ready` has resolved. */
   readonly url: string | undefined;
   readonly urls: string[];

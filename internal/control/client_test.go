@@ -236,7 +236,7 @@ func TestStateJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"queues":[{"name":"","owner":"","state":"","length":0,"limit":0,"prefixes":[],"workers":[{"pid":0,"user":"","inflight":0,`
+	want := `{"queues":[{"name":"","owner":"","state":"","length":0,"limit":0,"prefixes":[],"cache":[],"workers":[{"pid":0,"user":"","inflight":0,`
 	if !strings.HasPrefix(string(text), want) {
 		t.Errorf("\n got %s\nwant %s…", text, want)
 	}

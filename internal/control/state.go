@@ -29,11 +29,13 @@ type Queue struct {
 	Length   int      `json:"length"` // requests that wait now
 	Limit    int      `json:"limit"`  // how many may
 	Prefixes []string `json:"prefixes"`
-	Workers  []Worker `json:"workers"`
-	Counters Counters `json:"counters"`
-	OwnerUID uint32   `json:"owner_uid"`
-	Private  bool     `json:"private"`
-	MaxAgeMS int64    `json:"max_age_ms"` // 0: no limit
+	// Cache is what the cache has done for each of Prefixes, in the same order.
+	Cache    []CachePrefix `json:"cache"`
+	Workers  []Worker      `json:"workers"`
+	Counters Counters      `json:"counters"`
+	OwnerUID uint32        `json:"owner_uid"`
+	Private  bool          `json:"private"`
+	MaxAgeMS int64         `json:"max_age_ms"` // 0: no limit
 	// Relaying is how many connections in opaque mode go through the daemon now,
 	// and OpaqueLimit how many may.
 	Relaying    int `json:"relaying"`
@@ -138,6 +140,7 @@ func (s *State) Normalize() {
 	}
 	for i := range s.Queues {
 		notNil(&s.Queues[i].Prefixes)
+		notNil(&s.Queues[i].Cache)
 		notNil(&s.Queues[i].Workers)
 	}
 	for i := range s.Listeners {

@@ -45,9 +45,12 @@ func (d *Daemon) ServiceState() (*control.State, error) {
 			},
 		}
 		for _, r := range q.regs {
-			out.Prefixes = append(out.Prefixes, r.URL)
+			out.Cache = append(out.Cache, cachePrefix(r.Space))
 		}
-		slices.Sort(out.Prefixes)
+		slices.SortFunc(out.Cache, func(a, b control.CachePrefix) int { return cmp.Compare(a.URL, b.URL) })
+		for i := range out.Cache {
+			out.Prefixes = append(out.Prefixes, out.Cache[i].URL)
+		}
 		for s := range q.sessions {
 			out.Workers = append(out.Workers, control.Worker{
 				PID: s.peer.PID, User: userName(s.peer.UID), UID: s.peer.UID, Program: s.program, Session: s.id, Inflight: inflight[s],

@@ -106,13 +106,14 @@ async function renew(registration) {
 }
 
 async function bind(s, registration) {
-  const { url, queue, timeouts, certificate, affinity = settings.affinity } = registration;
+  const { url, queue, timeouts, certificate, affinity = settings.affinity, compress = settings.compress } = registration;
   const params = { url };
   if (queue !== undefined) params.queue = queue;
   if (settings.queueLength !== undefined) params.limit = settings.queueLength;
   if (affinity !== undefined) params.affinity = affinity;
   const wanted = registration.tell && registration.tell();
   if (wanted) params.tell = wanted;
+  if (compress) params.compress = true;
   const chosen = timeouts && timeouts();
   if (chosen) params.timeouts = chosen;
   if (registration.errorPages === false) params.error_pages = false;
@@ -254,4 +255,4 @@ function closeIfUnused() {
   s.leave();
 }
 
-module.exports = { register, unregister, renew, updateRef, capabilities: () => (session === null ? [] : session.capabilities) };
+module.exports = { register, unregister, renew, updateRef, current: () => session, capabilities: () => (session === null ? [] : session.capabilities) };

@@ -15,6 +15,7 @@ const https = require('https');
 const cluster = require('cluster');
 const { AsyncResource } = require('async_hooks');
 const front = require('./front');
+const fragments = require('./fragments');
 const settings = require('./settings');
 const { queueName } = require('./workers');
 const { HttpExchange, accepted } = require('./http-exchange');
@@ -55,12 +56,13 @@ class Listener {
   }
 
   // open registers the prefixes; the server emits 'listening' or 'error'.
-  async open(urls, queue, affinity) {
+  async open(urls, { queue, affinity, compress } = {}) {
     this.sent = this.wishes();
     this.registrations = urls.map((url) => ({
       url,
       queue: queue === undefined ? queueName(url) : queue,
       affinity,
+      compress,
       timeouts: () => timeouts(this.server, this.changed),
       tell: this.where.urls === undefined ? () => tells(this.server, this.secure) : undefined,
       accepted: (loop, facts, client, local) => accepted(this, loop, facts, client, local),
@@ -339,7 +341,7 @@ function makeListen(genuine) {
     this._handle = listener;
     this._listeningId++;
     if (options.signal !== undefined) closeOnAbort(this, options.signal);
-    listener.open(urls, options.queue, options.affinity);
+    listener.open(urls, options);
     return this;
   };
 }
@@ -420,6 +422,7 @@ function install(prototype) {
   define(prototype, 'listen', makeListen(listen));
   define(prototype, 'closeAllConnections', makeCloseAll(closeAllConnections));
   define(prototype, 'closeIdleConnections', makeCloseIdle(closeIdleConnections));
+  fragments.install(prototype);
   if (prototype.setSecureContext) define(prototype, 'setSecureContext', makeSetSecureContext(prototype.setSecureContext));
 }
 

@@ -38,6 +38,8 @@ function commandLine() {
 
 module.exports = Object.freeze({
   commandLine,
+  // The daemon compresses responses, where that is worth it and safe.
+  compress: ['1', 'true', 'yes', 'on'].includes(process.env.HTTPSYS_COMPRESS),
   // How long the daemon may answer in the place of this program; undefined: never.
   cacheDuration: cacheDuration(process.env.HTTPSYS_CACHE_DURATION),
   // By what the requests of one client are kept with one worker of a cluster.

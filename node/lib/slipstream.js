@@ -7,6 +7,7 @@ const http = require('http');
 const https = require('https');
 const { syncBuiltinESMExports } = require('module');
 const { install, kOldClient } = require('./listen');
+const { installResponse } = require('./fragments');
 const { HttpExchange, kInfo } = require('./http-exchange');
 const response = require('./response');
 const { version } = require('../package.json');
@@ -18,6 +19,10 @@ let prepared = false;
 function prepare() {
   if (prepared) return;
   prepared = true;
+  installResponse(http.ServerResponse.prototype, (res) => {
+    const x = res.req && res.req[kInfo];
+    return x instanceof HttpExchange ? x : undefined;
+  });
   response.install(http.ServerResponse.prototype);
   Object.defineProperty(http.IncomingMessage.prototype, 'httpsys', {
     configurable: true,

@@ -37,3 +37,8 @@ running.ready.then((s) => s.close(true));
 
 // @ts-expect-error: a handler is needed
 serve({ port: 8080 });
+const keeper = http().createServer((req, res) => { const more: boolean = res.writeFragment('/menu', { offset: 1 }); res.end(String(more)); });
+keeper.listen({ url: 'http://*:8080/', compress: true });
+keeper.addFragment('/menu', Buffer.from('x'), { ttl: 60, tags: ['a'] }).then((name: string) => keeper.deleteFragment(name));
+running.readFragment('/menu').then((bytes) => bytes?.length);
+running.flush({ url: '/', recursive: true }).then((n: number) => n);

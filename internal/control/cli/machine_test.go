@@ -234,6 +234,10 @@ func exampleState() *control.State {
 			{
 				Name: "shop", Owner: "alice", OwnerUID: 1000, State: control.Active, Length: 3, Limit: 1000, MaxAgeMS: 120000, Relaying: 2, OpaqueLimit: 65535,
 				Prefixes: []string{"http://+:8080/shop/", "http://+:8080/cart/"},
+				Cache: []control.CachePrefix{
+					{URL: "http://+:8080/shop/", Queue: "shop", Entries: 3, Bytes: 15830, Hits: 1031, Misses: 5, Stored: 5, Flushed: 1, Fragments: 1, Pieces: 12},
+					{URL: "http://+:8080/cart/", Queue: "shop"},
+				},
 				Workers: []control.Worker{
 					{PID: 4711, User: "alice", UID: 1000, Program: "shop", Inflight: 16, Session: 1},
 					{PID: 4712, User: "alice", UID: 1000, Program: "shop", Inflight: 15, Session: 2},

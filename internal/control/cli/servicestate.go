@@ -176,6 +176,16 @@ func (s *snapshot) queue(level int, q *control.Queue) {
 		s.line(level+1, "Registered URLs:")
 		for _, u := range q.Prefixes {
 			s.line(level+2, "%s", u)
+			s.cache(level+3, q, u)
+		}
+	}
+}
+
+// cache tells what the cache has done for a prefix, if it had to do with it.
+func (s *snapshot) cache(level int, q *control.Queue, url string) {
+	for _, c := range q.Cache {
+		if c.URL == url && c != (control.CachePrefix{URL: c.URL, Queue: c.Queue}) {
+			s.line(level, "Cache: %d hits, %d misses, %d entries of %d bytes", c.Hits, c.Misses, c.Entries, c.Bytes)
 		}
 	}
 }

@@ -389,7 +389,7 @@ func TestServiceState(t *testing.T) {
 	m.wantFault(root, "show servicestate", ``, channel.Internal, "no snapshot of the service: the loops are gone")
 	m.must(root, "add timeout", `{"name":"minsendrate","value":0}`)
 	m.state = &control.State{Queues: []control.Queue{{Name: "q"}}}
-	want := `{"queues":[{"name":"q","owner":"","state":"","length":0,"limit":0,"prefixes":[],"workers":[],` +
+	want := `{"queues":[{"name":"q","owner":"","state":"","length":0,"limit":0,"prefixes":[],"cache":[],"workers":[],` +
 		`"counters":{"requests":0,"rejected":0,"cancelled":0,"oldest_ms":0,"expired":0,"relayed":0,"handed_over":0},"owner_uid":0,"private":false,"max_age_ms":0,"relaying":0,"opaque_limit":0}],` +
 		`"ports":[],"listeners":[],"sessions":[],"daemon":{"version":"","pid":0,"uptime_ms":0,"loops":0},` +
 		`"http2":{"connections":0,"streams":0,"streams_at_rest":0,"client_resets":0,"server_resets":0,"hidden_requests":0,"ended":{}},"tls":{"handshakes":0,"resumed":0,"failed":{}},` +

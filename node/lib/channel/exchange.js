@@ -14,8 +14,8 @@
 // The request body is granted by the window: what bodyChunk took is given back,
 // what it held is not until readMore is called.
 
-const { HEADER, MAX_PAYLOAD, MAX_WINDOW, RESPONSE_FIXED, REQUEST_FIXED, Type, Flag, ProtocolError, u32,
-  requestStrings } = require('./frame');
+const { HEADER, MAX_PAYLOAD, MAX_WINDOW, RESPONSE_FIXED, REQUEST_FIXED, PIECE_COST, Type, Flag, ProtocolError, u32,
+  requestStrings, pieceOf } = require('./frame');
 const { COPY_LIMIT } = require('./writer');
 
 const SMALL = 16384; // a string that is certainly shorter is written straight into the slab
@@ -56,7 +56,10 @@ class Exchange {
     this.frameGeneration = -1; // of this generation,
     this.frameLength = 0; // with this payload
     this.frameEnd = 0;
-    this.held = null; // [{ bytes, callback }] that wait for the window
+    this.piecesAt = 0; // which has PIECES if it is the one at this place
+    this.piecesGeneration = -2; // of this generation
+    this.pieceAt = 0; // and this last piece of bytes
+    this.held = null; // [{ bytes, callback }], or with a piece, that wait for the window
     this.heldBytes = 0;
     this.ending = 0; // what follows the held bytes: END, or CANCEL
     this.endTrailers = null;
@@ -252,13 +255,75 @@ class Exchange {
   // open makes room for `most` body bytes: in our last frame if nothing came
   // after it, else in a new DATA frame. It says where they go.
   open(out, most) {
-    out.room(HEADER + most);
-    if (this.frameGeneration !== out.generation || this.frameEnd !== out.at || this.frameLength + most > MAX_PAYLOAD) {
+    out.room(HEADER + most + 4);
+    if (!this.opened(out, most + 4)) {
       const frame = out.at;
       out.header(0, this.id, Type.DATA, 0, 0);
       this.note(out, frame, 0);
+    } else if (this.inPieces()) {
+      this.pieceAt = this.extend(out, 4);
     }
     return out.at;
+  }
+
+  // opened says whether our last frame can grow by n bytes.
+  opened(out, n) {
+    return this.frameGeneration === out.generation && this.frameEnd === out.at && this.frameLength + n <= MAX_PAYLOAD;
+  }
+
+  // inPieces says whether the body of our last frame is made of pieces.
+  inPieces() { return this.piecesGeneration === this.frameGeneration && this.piecesAt === this.frameAt; }
+
+  // extend makes our last frame n bytes longer, and says where they are.
+  extend(out, n) {
+    const at = out.at;
+    out.at += n;
+    this.frameEnd = out.at;
+    this.frameLength += n;
+    out.slab.writeUInt32LE(this.frameLength, this.frameAt);
+    return at;
+  }
+
+  // fragment puts a fragment of the daemon's behind what was written; name is a Buffer. It returns what body returns.
+  fragment(name, offset, length) {
+    if (this.over) return false;
+    const { out } = this.loop;
+    const piece = pieceOf(name, offset, length);
+    if (this.held !== null || this.window < PIECE_COST) {
+      if (this.held === null) this.held = [];
+      this.held.push({ bytes: EMPTY, callback: null, piece });
+      return false;
+    }
+    this.putPiece(out, piece);
+    return !out.blocked || this.stall();
+  }
+
+  // putPiece appends a piece that names a fragment: to our last frame, whose bytes so far become a piece if they are none, so that
+  // the daemon sees the whole of a short response before it sends any of it.
+  putPiece(out, piece) {
+    out.room(HEADER + 8 + piece.length);
+    if (!this.opened(out, 8 + piece.length)) {
+      const frame = out.at;
+      out.header(0, this.id, Type.DATA, Flag.PIECES, 0);
+      this.note(out, frame, 0);
+    } else if (!this.inPieces()) {
+      const b = out.slab;
+      b[this.frameAt + 9] |= Flag.PIECES;
+      let start = this.frameAt + HEADER;
+      if (b[this.frameAt + 8] === Type.RESPONSE) start += RESPONSE_FIXED + u32(b, start);
+      const n = this.frameEnd - start;
+      if (n > 0) {
+        this.extend(out, 4);
+        b.copyWithin(start + 4, start, start + n);
+        b.writeUInt32LE(n, start);
+      }
+    }
+    this.piecesAt = this.frameAt;
+    this.piecesGeneration = this.frameGeneration;
+    const at = this.extend(out, piece.length);
+    piece.copy(out.slab, at);
+    this.window -= PIECE_COST;
+    out.soon();
   }
 
   // grow counts n bytes that were put there.
@@ -266,6 +331,7 @@ class Exchange {
     const b = out.slab;
     const at = this.frameAt;
     const length = this.frameLength += n;
+    if (this.inPieces()) b.writeUInt32LE(n, this.pieceAt);
     b[at] = length; b[at + 1] = length >>> 8; b[at + 2] = length >>> 16; b[at + 3] = length >>> 24;
     out.at += n;
     this.frameEnd = out.at;
@@ -318,6 +384,12 @@ class Exchange {
     if (held === null) return;
     while (held.length > 0 && this.window > 0) {
       const first = held[0];
+      if (first.piece !== undefined) {
+        if (this.window < PIECE_COST) return;
+        held.shift();
+        this.putPiece(this.loop.out, first.piece);
+        continue;
+      }
       if (first.bytes.length > this.window) {
         const part = first.bytes.subarray(0, this.window);
         first.bytes = first.bytes.subarray(this.window);

@@ -10,6 +10,10 @@ const MAX_WINDOW = 0x7fffffff;
 const REQUEST_FIXED = 32;
 const RESPONSE_FIXED = 8;
 const CONNECTION_FIXED = 32;
+const FRAGMENT_FIXED = 16;
+const MAX_FRAGMENT_NAME = 4096;
+const MAX_FRAGMENT_TAGS = 16384;
+const PIECE_COST = 256; // what a piece that names a fragment takes from the window
 
 const Type = Object.freeze({
   HELLO: 0x01, WELCOME: 0x02, CALL: 0x03, REPLY: 0x04,
@@ -116,6 +120,31 @@ function increment(b, start, end) {
   const n = u32(b, start);
   if (n === 0 || n > MAX_WINDOW) throw new ProtocolError('payload', `an increment of ${n}`);
   return n;
+}
+
+// encodeFragment makes the frames of a fragment (docs/channel.md section 3.5). ttl is in milliseconds; name and tags are Buffers.
+function encodeFragment(stream, ttl, name, tags, data) {
+  const head = Buffer.alloc(FRAGMENT_FIXED);
+  head.writeBigUInt64LE(BigInt(ttl));
+  head.writeUInt32LE(name.length, 8);
+  head.writeUInt32LE(tags.length, 12);
+  const all = Buffer.concat([head, name, tags, data]);
+  const frames = [];
+  for (let at = 0; at === 0 || at < all.length; at += MAX_PAYLOAD) {
+    const part = all.subarray(at, at + MAX_PAYLOAD);
+    frames.push(encode(Type.FRAGMENT, at + MAX_PAYLOAD < all.length ? Flag.MORE : 0, stream, 0, part));
+  }
+  return frames;
+}
+
+// pieceOf is the piece of a body that names a fragment (section 5.1). length -1: to its end.
+function pieceOf(name, offset, length) {
+  const b = Buffer.allocUnsafe(20 + name.length);
+  b.writeUInt32LE((16 + name.length | 0x80000000) >>> 0);
+  b.writeBigInt64LE(BigInt(offset), 4);
+  b.writeBigInt64LE(BigInt(length), 12);
+  name.copy(b, 20);
+  return b;
 }
 
 // MAX_REASON is how long the text of a refusal may be.
@@ -234,8 +263,8 @@ function json(b, start, end) {
 }
 
 module.exports = {
-  VERSION, HEADER, MAX_PAYLOAD, MAX_WINDOW, REQUEST_FIXED, RESPONSE_FIXED, Type, Flag, RequestFlag, ConnectionFlag,
+  VERSION, HEADER, MAX_PAYLOAD, MAX_WINDOW, REQUEST_FIXED, RESPONSE_FIXED, MAX_FRAGMENT_NAME, MAX_FRAGMENT_TAGS, PIECE_COST, Type, Flag, RequestFlag, ConnectionFlag,
   Cancel, METHODS,
-  ProtocolError, u16, u32, checkHeader, putHeader, encode, encodeJSON, increment, reason, strings, requestStrings,
+  ProtocolError, u16, u32, checkHeader, putHeader, encode, encodeJSON, encodeFragment, pieceOf, increment, reason, strings, requestStrings,
   trailerStrings, json, connectionFacts, disconnection,
 };

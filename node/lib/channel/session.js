@@ -5,7 +5,7 @@
 // again (docs/channel.md section 1).
 
 const path = require('path');
-const { VERSION, Type, Flag, REQUEST_FIXED, ProtocolError, encodeJSON, json, u32 } = require('./frame');
+const { VERSION, Type, Flag, REQUEST_FIXED, ProtocolError, encodeJSON, encodeFragment, json, u32 } = require('./frame');
 const connect = require('./connect');
 const { Reader } = require('./reader');
 const { Loop } = require('./loop');
@@ -150,6 +150,16 @@ class Session {
 
   // call resolves with the result, or rejects with a CallError.
   call(method, params) {
+    return this.ask((number) => [encodeJSON(Type.CALL, number, { method, params })]);
+  }
+
+  // putFragment stores a fragment (docs/channel.md section 3.5); it settles like call.
+  putFragment(ttl, name, tags, data) {
+    return this.ask((number) => encodeFragment(number, ttl, name, tags, data));
+  }
+
+  // ask sends the frames that are made for a number.
+  ask(frames) {
     return new Promise((resolve, reject) => {
       if (this.over) {
         reject(this.failure);
@@ -158,7 +168,7 @@ class Session {
       const number = this.lastCall = this.lastCall % 0xffffffff + 1;
       const timer = setTimeout(() => this.fail(new Error('the daemon does not answer')), CALL_TIMEOUT);
       this.calls.set(number, { resolve, reject, timer });
-      this.socket.write(encodeJSON(Type.CALL, number, { method, params }));
+      for (const frame of frames(number)) this.socket.write(frame);
     });
   }
 

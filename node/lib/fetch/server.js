@@ -3,6 +3,7 @@
 // serve(): a server for a function from Request to Response.
 
 const front = require('../front');
+const fragments = require('../fragments');
 const { certificateOf } = require('../tls');
 const { listenError, coded } = require('../errors');
 const { queueName } = require('../workers');
@@ -37,6 +38,7 @@ class FetchServer {
       url,
       queue: this.options.queue === undefined ? queueName(url) : this.options.queue,
       affinity: this.options.affinity,
+      compress: this.options.compress,
       certificate: /^https:/i.test(url) ? () => certificateOf(this.options) : undefined,
       exchange: FetchExchange,
       listener: this,
@@ -141,6 +143,7 @@ class Handle {
   ref() { this.#server.setReferenced(true); return this; }
   unref() { this.#server.setReferenced(false); return this; }
 }
+fragments.install(Handle.prototype);
 if (Symbol.asyncDispose) Handle.prototype[Symbol.asyncDispose] = Handle.prototype.close;
 
 // prefixesOf gives the URL prefixes that the options name.
