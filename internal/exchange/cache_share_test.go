@@ -59,20 +59,38 @@ func TestCollapseNotCacheable(t *testing.T) {
 	}
 }
 
-// Nobody waits longer than a while for another's fetch.
+// Nobody waits longer than a while for another's fetch: not long for what is new, which may be a long poll, longer
+// where a response was stored before, and hardly where nothing of the prefix ever was.
 func TestCollapseBound(t *testing.T) {
-	o := newOrigin(t).prime()
-	a, b := o.ask("GET /a"), o.ask("GET /a")
-	f := o.next()
-	o.wait(2900 * time.Millisecond)
-	o.none()
-	o.wait(200 * time.Millisecond)
-	g := o.next()
-	g.answer(200, "second", "Cache-Control: max-age=10")
-	b.want(`200 "second" from application`)
-	o.ask("GET /a").want(`200 "second" from cache`)
-	f.answer(200, "first", "Cache-Control: max-age=10")
-	a.want(`200 "first" from application`)
+	for _, tc := range []struct {
+		name  string
+		begin func(o *origin)
+		bound time.Duration
+	}{
+		{"nothing was ever stored", func(*origin) {}, hunch * time.Millisecond},
+		{"a new URL", func(o *origin) { o.prime() }, guess * time.Millisecond},
+		{"a URL that was stored before", func(o *origin) {
+			o.ask("GET /a")
+			o.next().answer(200, "old", "Cache-Control: max-age=10")
+			o.wait(11 * time.Second)
+		}, patience * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := newOrigin(t)
+			tc.begin(o)
+			a, b := o.ask("GET /a"), o.ask("GET /a")
+			f := o.next()
+			o.wait(tc.bound - time.Millisecond)
+			o.none()
+			o.wait(2 * time.Millisecond)
+			g := o.next()
+			g.answer(200, "second", "Cache-Control: max-age=10")
+			b.want(`200 "second" from application`)
+			o.ask("GET /a").want(`200 "second" from cache`)
+			f.answer(200, "first", "Cache-Control: max-age=10")
+			a.want(`200 "first" from application`)
+		})
+	}
 }
 
 // The one who fetches may leave: others still want it.

@@ -31,6 +31,7 @@ type caching struct {
 	fills     map[uint64]*fill // that can be shared, by the hash of their key
 	followers int              // exchanges that wait for a fill
 	oneByOne  [oneByOneSize]alone
+	shared    [sharedSize]uint64 // hashes of keys for which responses were stored
 
 	// scratch
 	key, canon, selecting []byte
@@ -81,6 +82,14 @@ const (
 	oneByOneSize = 1024
 	oneByOneTime = 120_000 // ms, as long as Varnish remembers it
 )
+
+// sharedSize is how many keys are remembered for which a response was stored, by their hash: requests for them
+// wait longer for each other. Like oneByOne the table forgets.
+const sharedSize = 4096
+
+func (s *Stage) noteShared(hash uint64) { s.shared[hash%sharedSize] = hash }
+
+func (s *Stage) isShared(hash uint64) bool { return s.shared[hash%sharedSize] == hash }
 
 // noteAlone marks a key whose response could not be stored.
 func (s *Stage) noteAlone(hash uint64) {

@@ -48,10 +48,12 @@ type fill struct {
 // Bounds of waiting for another's fetch.
 const (
 	maxFollowers = 4096 // requests that wait for one fetch; more go to the queue
-	// patience is how long a request waits for another's fetch, in milliseconds, and
-	// guess how long where nothing of this registration was ever stored.
+	// patience is how long a request waits for another's fetch, in milliseconds, where a response for its
+	// key was stored before. guess is how long where none was: it may be a long poll, or
+	// something else that each has to ask for; and hunch where nothing of the registration ever was.
 	patience = 3000
-	guess    = 500
+	guess    = 300
+	hunch    = 100
 )
 
 func newFill(s *Stage, reg *Registration, k *cache.Key, path []byte) *fill {
@@ -60,8 +62,12 @@ func newFill(s *Stage, reg *Registration, k *cache.Key, path []byte) *fill {
 		stage: s, reg: reg, key: string(r), hash: k.Hash, canon: k.Canonical, mark: s.Cache.Mark(), began: s.now(), length: -1,
 	}
 	f.canonical = k.AppendCanonical(nil, reg.Space, path)
-	f.deadline = f.began + patience
-	if reg.Space.Mode() != cache.Caching {
+	switch {
+	case reg.Space.Mode() != cache.Caching:
+		f.deadline = f.began + hunch
+	case s.isShared(f.hash):
+		f.deadline = f.began + patience
+	default:
 		f.deadline = f.began + guess
 	}
 	return f
@@ -154,6 +160,9 @@ func (f *fill) settle(stored bool) {
 	}
 	f.over = true
 	s := f.stage
+	if stored {
+		s.noteShared(f.hash)
+	}
 	if f.leader != nil {
 		f.leader.fill = nil
 		f.leader.role = bystander
