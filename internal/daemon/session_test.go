@@ -84,7 +84,7 @@ func wantHello(t *testing.T, c *testkit.Conn, code channel.Code) {
 		t.Errorf("WELCOME %+v, %v", w, err)
 	}
 	if w.Session == "" && w.Window != channel.DefaultWindow ||
-		w.Session != "" && (w.Loops != 2 || strings.Join(w.Capabilities, " ") != "begun certificate connections file opaque socket") {
+		w.Session != "" && (w.Loops != 2 || strings.Join(w.Capabilities, " ") != "begun certificate connections file fragments opaque socket") {
 		t.Errorf("WELCOME %+v", w)
 	}
 }
