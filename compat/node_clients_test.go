@@ -37,7 +37,7 @@ func TestWebSocketOfNode(t *testing.T) {
 					want += `{"name":"` + w.name + `","protocol":"echo","pong":"are you there","closed":4001}` + "\n"
 				}
 				if diff := cmp.Diff(want, out); diff != "" {
-					t.Errorf("ws says (+), not what is wanted (-):\n%s", diff)
+					t.Fatalf("ws says (+), not what is wanted (-):\n%s", diff)
 				}
 				ends := map[string]int{}
 				for range 2 * len(ways) {

@@ -323,7 +323,7 @@ func (c *Channel) pieces(x *exchange.Exchange, h channel.Header, r *message.Resp
 	}
 	for i := range parts {
 		// The client may leave over a part: then the exchange is not ours any more.
-		if s := &c.streams[h.Stream]; c.dead || s.state != openState || s.x != x {
+		if s := &c.streams[h.Stream]; c.dead || s.x != exchange.Occupant(x) {
 			return nil
 		}
 		if err := x.DataPart(&parts[i], end && i == len(parts)-1); err != nil {
