@@ -16,7 +16,6 @@ const (
 	forBody          // EntityBody
 	forDrain         // DrainEntityBody
 	forSend          // MinSendRate
-	forResting       // EntityBody of a stream of HTTP/2 at rest
 )
 
 // sendPeriod is over what the minimum send rate is measured, in milliseconds:

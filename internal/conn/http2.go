@@ -22,7 +22,8 @@ type http2 struct {
 	failed  bool                   // the connection is over once everything is sent
 	stalled bool                   // the client was not read since it does not read
 	framing bool                   // in send: settle must not start it again
-	waits   waits                  // what the timer is for
+	idling  bool                   // the timer is for the next request
+	sendBy  int64                  // by then some of what waits must be taken; 0: nothing waits
 	restDue int64                  // no stream at rest has to be looked at before; 0: never
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	peer "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -77,6 +78,48 @@ func TestHTTP2SlowReadsOnManyStreams(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	})
+}
+
+// A client that opens its windows wide, asks for much on many streams and does not read its socket is
+// cut off, though each stream could send as far as its window goes, and though it says something every now and then.
+func TestHTTP2UnreadSocket(t *testing.T) {
+	rate := int64(1000)
+	r := newRig(t, exchange.Override{MinSendRate: &rate})
+	var all sync.WaitGroup
+	all.Add(100)
+	r.take = func(x *exchange.Exchange) {
+		x.Respond(ok(), make([]byte, 64<<10), false)
+		all.Done()
+	}
+	var out, block bytes.Buffer
+	out.WriteString(peer.ClientPreface)
+	fr := peer.NewFramer(&out, nil)
+	fr.WriteSettings(peer.Setting{ID: peer.SettingInitialWindowSize, Val: 1 << 30})
+	fr.WriteWindowUpdate(0, 1<<30)
+	enc := hpack.NewEncoder(&block)
+	for i := range uint32(100) {
+		block.Reset()
+		for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", fmt.Sprint("/", i)}} {
+			enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+		}
+		fr.WriteHeaders(peer.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	}
+	c := r.dial()
+	c.Write(out.Bytes())
+	all.Wait()
+	end := time.Now().Add(10 * time.Second)
+	for {
+		out.Reset()
+		fr.WriteWindowUpdate(0, 1)
+		if _, err := c.Write(out.Bytes()); err != nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the client is still there")
+		}
+		time.Sleep(10 * time.Millisecond) // its pace
+	}
+	r.wantNoConnections()
 }
 
 // wantCalm reads to the end, which has to be an orderly one with a reason.

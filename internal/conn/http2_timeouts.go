@@ -28,59 +28,59 @@ func minSendRate(reg *exchange.Registration, s *Server) int64 {
 	return s.limits.minSendRate
 }
 
-// arm sets the timer for whatever comes first: what the core waits for, a
+// arm sets the timer for whatever comes first: what the core waits for, a stream at rest, a
 // client that takes nothing, or one that asks for nothing.
 func (c *http2) arm() {
 	if c.closed || c.lingering {
 		return
 	}
 	now := c.s.Loop.Now()
-	w, after := forNothing, int64(0)
-	if d := c.core.Deadline(now); d > 0 {
-		w, after = forBody, max(d-now, 1)
+	switch {
+	case c.out == nil || c.minSendRate() == 0:
+		c.sendBy = 0
+	case c.sendBy == 0:
+		c.sendBy, c.mark = now+sendPeriod, c.sent
 	}
-	if c.restDue != 0 {
-		if d := max(c.restDue-now, 1); after == 0 || d < after {
-			w, after = forResting, d
+	first := c.core.Deadline(now)
+	for _, t := range [...]int64{c.restDue, c.sendBy} {
+		if t != 0 && (first == 0 || t < first) {
+			first = t
 		}
 	}
-	if c.out != nil {
-		if c.minSendRate() > 0 && (after == 0 || after > sendPeriod) {
-			w, after = forSend, sendPeriod
-			if c.waits == forSend && c.timer.Running() {
-				return
-			}
-			c.mark = c.sent
-		}
-	} else if c.core.Streams() == 0 {
+	after := int64(0)
+	if first != 0 {
+		after = max(first-now, 1)
+	}
+	c.idling = false
+	if c.out == nil && c.core.Streams() == 0 {
 		if idle := ms(c.override().IdleConnection, c.s.limits.idle); idle > 0 && (after == 0 || after > idle) {
-			w, after = forRequest, idle
+			c.idling, after = true, idle
 		}
 	}
-	c.waits = w
 	c.setTimer(after)
 }
 
 // expire implements protocol.
 func (c *http2) expire() {
-	w := c.waits
-	c.waits = forNothing
-	switch w {
-	case forSend:
+	if c.idling {
+		c.idling = false
+		c.drain() // says GOAWAY, then closes
+		return
+	}
+	now := c.s.Loop.Now()
+	if c.sendBy != 0 && now >= c.sendBy {
 		if c.sent-c.mark < c.minSendRate()*sendPeriod/1000 {
 			c.reset()
 			return
 		}
-	case forResting:
-		c.expireResting()
-	case forRequest:
-		c.drain() // says GOAWAY, then closes
-		return
-	default:
-		c.lend()
-		c.core.Expire(c.s.Loop.Now())
-		c.events()
+		c.sendBy = 0
 	}
+	if c.restDue != 0 && now >= c.restDue {
+		c.expireResting()
+	}
+	c.lend()
+	c.core.Expire(now)
+	c.events()
 	if !c.closed {
 		c.sendSoon()
 		c.arm()
