@@ -36,6 +36,17 @@ func planStreams(ctx context.Context, b *Bench) (*plan, error) {
 		},
 		notes: []string{fmt.Sprintf("proxies have %d connections: each stream takes one to the application", proxied), "bytes of resident memory of the program that clients talk to; of net/http alone that is the application"},
 	}
+	stacks := b.chosen(stack.Httpsys, stack.NginxApp, stack.HAProxyApp, stack.H2OApp, stack.NetHTTP)
+	missing := map[string]error{}
+	for _, s := range stacks { // starting it once tells whether it can be
+		in, err := b.Yard.Start(ctx, s, stack.Options{TLS: true, HTTP2: true})
+		if missing[s.Name] = err; err == nil {
+			in.Stop()
+		}
+		if ctx.Err() != nil {
+			return p, context.Cause(ctx)
+		}
+	}
 	for _, c := range []struct {
 		text, method, path string
 		end                bool
@@ -44,12 +55,12 @@ func planStreams(ctx context.Context, b *Bench) (*plan, error) {
 		{"requests whose content has not come", "POST", "/upload", false},
 	} {
 		pc := planCase{name: fmt.Sprintf("%d open streams on each of %d connections: %s", openStreams, most, c.text)}
-		for _, s := range b.chosen(stack.Httpsys, stack.NginxApp, stack.HAProxyApp, stack.H2OApp, stack.NetHTTP) {
+		for _, s := range stacks {
 			n := most
 			if !s.IsHttpsys() && s.Name != stack.NetHTTP {
 				n = proxied
 			}
-			pc.rows = append(pc.rows, planRow{name: s.Name, measure: func(ctx context.Context) (report.Sample, error) {
+			pc.rows = append(pc.rows, planRow{name: s.Name, missing: missing[s.Name], measure: func(ctx context.Context) (report.Sample, error) {
 				return b.openStreams(ctx, s, n, c.method, c.path, c.end)
 			}})
 		}
