@@ -250,3 +250,39 @@ test('programs that replace Socket.prototype.connect do not see the daemon', { t
   await listening(t, server);
   assert.strictEqual(seen, 0);
 });
+
+test('a listener that throws in its domain leaves the others of its batch in theirs', { timeout: 20000 }, () => {
+  const program = `
+    const domain = require('domain');
+    const net = require('net');
+    const http = require(${JSON.stringify(require.resolve('..'))}).http();
+    const server = http.createServer((req, res) => {
+      const d = domain.create();
+      d.on('error', (err) => res.end(err.message + ';'));
+      d.run(() => { throw new Error(req.url); });
+    }).listen(0, () => {
+      let heard = '';
+      let open = 8;
+      for (let i = 0; i < 8; i++) {
+        const c = net.connect(server.address().port, () => c.write('GET /' + i + ' HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n'));
+        c.on('data', (d) => { heard += d; }).on('close', () => {
+          if (--open > 0) return;
+          console.log(heard.match(/\\/\\d;/g).sort().join(''));
+          process.exit();
+        });
+      }
+    });`;
+  const run = require('node:child_process').spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+  assert.deepStrictEqual([run.stdout, run.stderr], ['/0;/1;/2;/3;/4;/5;/6;/7;\n', '']);
+});
+
+test('tracers count the responses of the program only', { timeout: 20000 }, () => {
+  const program = `
+    const http = require('http');
+    let made = 0;
+    require('diagnostics_channel').channel('http.server.response.created').subscribe(() => { made++; });
+    require(${JSON.stringify(require.resolve('..'))}).slipstream();
+    console.log(made);`;
+  const run = require('node:child_process').spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+  assert.deepStrictEqual([run.stdout, run.stderr], ['0\n', '']);
+});

@@ -74,7 +74,7 @@ class Reader {
       whole = true;
     } finally {
       if (at < end) this.rest = Buffer.from(b.subarray(at, end));
-      if (!whole && this.rest !== null) this.again = setImmediate(resume, this);
+      if (!whole && this.rest !== null) this.again = later(this);
     }
   }
 
@@ -97,6 +97,17 @@ class Reader {
     if (this.again !== null) clearImmediate(this.again);
     this.again = null;
   }
+}
+
+// later asks for a turn of its own, outside of the domain that a program's listener
+// has entered and, by throwing, not left.
+function later(reader) {
+  const { domain } = process;
+  if (!domain) return setImmediate(resume, reader);
+  process.domain = null;
+  const immediate = setImmediate(resume, reader);
+  process.domain = domain;
+  return immediate;
 }
 
 function resume(reader) {
