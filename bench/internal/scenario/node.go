@@ -76,7 +76,7 @@ func planNode(ctx context.Context, b *Bench) (*plan, error) {
 	add := func(i int, s stack.Stack, opt stack.Options, measures ...func(context.Context, *stack.Instance) (report.Sample, error)) error {
 		in, err := p.start(ctx, b, s, opt)
 		if err == nil {
-			b.warmUp(ctx, in, many)
+			b.warmCompiler(ctx, in, many)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -124,6 +124,14 @@ func planNode(ctx context.Context, b *Bench) (*plan, error) {
 	return p, nil
 }
 
+// warmCompiler is warmUp for programs that are compiled while they run, which takes a
+// while.
+func (b *Bench) warmCompiler(ctx context.Context, in *stack.Instance, connections int) {
+	for range 6 {
+		b.warmUp(ctx, in, connections)
+	}
+}
+
 // nodeBody measures bodies of a size, one after the other, each on a connection of its own.
 func (b *Bench) nodeBody(ctx context.Context, in *stack.Instance, size int64, f func(context.Context) (time.Duration, error)) (report.Sample, error) {
 	s, err := b.transfer(ctx, in, size, f)
@@ -134,7 +142,7 @@ func (b *Bench) nodeBody(ctx context.Context, in *stack.Instance, size int64, f 
 }
 
 // nodeIdle measures what n waiting connections add to the memory of the program.
-// Before, as many have come and gone, some at a time: V8's heap is then as large as
+// Before, twice as many have come and gone, some at a time: V8's heap is then as large as
 // such a stream of new connections makes it.
 func (b *Bench) nodeIdle(ctx context.Context, s stack.Stack, some, n int) (report.Sample, error) {
 	in, err := b.Yard.Start(ctx, s, stack.Options{})
@@ -142,8 +150,8 @@ func (b *Bench) nodeIdle(ctx context.Context, s stack.Stack, some, n int) (repor
 		return nil, err
 	}
 	defer in.Stop()
-	b.warmUp(ctx, in, some)
-	for range n / some {
+	b.warmCompiler(ctx, in, some)
+	for range 2 * n / some {
 		held, err := load.Hold(ctx, in.Host, "/hello", some, nil)
 		if err != nil {
 			return nil, err
