@@ -21,7 +21,7 @@ func planNode(ctx context.Context, b *Bench) (*plan, error) {
 	if b.Quick {
 		wanted = 2_000
 	}
-	idle := min(wanted, b.Files/2-500)
+	idle := min(wanted, b.Files-500)
 	overTLS, waits := connections(many)+", TLS", fmt.Sprintf("%d idle connections", idle)
 	const response, upload = "1 MiB response", "1 MiB upload"
 	body := filepath.Join(b.Yard.Dir, "node-body")
@@ -109,7 +109,7 @@ func planNode(ctx context.Context, b *Bench) (*plan, error) {
 		if s.Name == stack.NodeHTTP || s.Name == stack.HttpsysNode {
 			measures = append(measures, download, send)
 			p.cases[2].rows = append(p.cases[2].rows, planRow{name: s.Name, measure: func(ctx context.Context) (report.Sample, error) {
-				return b.nodeIdle(ctx, s, many, idle)
+				return b.nodeIdle(ctx, s, 1000, idle)
 			}})
 		}
 		if err := add(0, s, stack.Options{}, measures...); err != nil {
@@ -150,7 +150,7 @@ func (b *Bench) nodeIdle(ctx context.Context, s stack.Stack, some, n int) (repor
 		return nil, err
 	}
 	defer in.Stop()
-	b.warmCompiler(ctx, in, some)
+	b.warmCompiler(ctx, in, 64)
 	for range 2 * n / some {
 		held, err := load.Hold(ctx, in.Host, "/hello", some, nil)
 		if err != nil {
