@@ -26,6 +26,7 @@ type Answer struct {
 	note  string // for Cache-Status
 	extra []byte // lines in place of Content-Type or Content-Length
 	form  form
+	weak  bool // of a 304: the client has a compressed form, whose entity-tag is weak
 	rs    []rules.Range
 	multi []byte
 }
@@ -74,6 +75,7 @@ func (e *Entry) Answer(a *Answer, q *rules.Request, now int64) bool {
 		}
 		if rules.NotModified(q, e.ETag(), modified) {
 			a.form, a.Status, a.NoBody = notModified, 304, true
+			a.weak = e.codes != nil && rules.NamedWeak(q, e.ETag())
 			return true
 		}
 	}
@@ -215,6 +217,11 @@ func (a *Answer) AppendHead(dst []byte) []byte {
 		dst = append(dst, e.data[:e.headEnd]...)
 	case notModified:
 		dst = append(dst, "HTTP/1.1 304 Not Modified\r\n"...)
+		if a.weak {
+			dst = append(append(dst, e.data[e.statusEnd:e.tagAt]...), "W/"...)
+			dst = append(dst, e.data[e.tagAt:e.validEnd]...)
+			break
+		}
 		dst = append(dst, e.data[e.statusEnd:e.validEnd]...)
 	case part:
 		dst = append(dst, "HTTP/1.1 206 Partial Content\r\n"...)

@@ -82,6 +82,13 @@ func TestStoredCodings(t *testing.T) {
 			if len(*jobs) != 1 {
 				t.Fatalf("%d jobs", len(*jobs))
 			}
+			// Whoever has the form of an entry before this one keeps its weak tag.
+			for asked, want := range map[string]string{`W/"v"`: `W/"v"`, `"x", W/"v"`: `W/"v"`, `"v"`: `"v"`} {
+				a := o.ask("GET /a", "Accept-Encoding: gzip", "If-None-Match: "+asked)
+				if a.status != 304 || a.head["etag"] != want {
+					t.Errorf("If-None-Match: %s: %s %v", asked, a.got(), a.head)
+				}
+			}
 			run(jobs)
 			o.none()
 			packed := o.ask("GET /a", "Accept-Encoding: br;q=0.5, gzip")

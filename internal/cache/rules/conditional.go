@@ -49,6 +49,29 @@ func nextTag(list []byte) (tag, rest []byte) {
 	return nil, nil
 }
 
+// NamedWeak says whether If-None-Match names a strong entity-tag, but as a weak one: what such a client has is of
+// the same meaning, and other bytes.
+func NamedWeak(q *Request, tag []byte) bool {
+	if len(tag) == 0 || Weak(tag) {
+		return false
+	}
+	for i := range q.Fields {
+		if q.IfNoneMatch == nil || !EqualFold(q.Fields[i].Name, "if-none-match") {
+			continue
+		}
+		for list := q.Fields[i].Value; ; {
+			var t []byte
+			if t, list = nextTag(list); t == nil {
+				break
+			}
+			if Weak(t) && string(t[2:]) == string(tag) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // NotModified says whether a stored response with this entity-tag (nil: none)
 // and date answers the conditions of a request with 304 (RFC 9111 4.3.2, RFC
 // 9110 13.2.2). modified is Last-Modified, or where there is none Date; 0: unknown.
