@@ -107,6 +107,22 @@ func (e *Entry) Answer(a *Answer, q *rules.Request, now int64) bool {
 	return true
 }
 
+// Coming fills a with the whole of a response whose body is still coming into b, and will have length bytes.
+func (e *Entry) Coming(a *Answer, b *Body, length, now int64) {
+	*a = Answer{entry: e, Status: int(e.status), age: e.Age(now), note: noteCollapsed, extra: a.extra[:0], rs: a.rs[:0], multi: a.multi[:0]}
+	a.Big, a.To, a.Length = b, length, length
+}
+
+// Selects says whether the entry is the variant for a request.
+func (e *Entry) Selects(q *rules.Request, scratch *[]byte) bool {
+	if e.variant == nil {
+		return true
+	}
+	var ok bool
+	ok, *scratch = rules.Selects(e.variant, q.Fields, *scratch)
+	return ok
+}
+
 // ranges makes a 206 or a 416. done is false where the whole is sent after
 // all.
 func (a *Answer) ranges(total int64) (done, ok bool) {

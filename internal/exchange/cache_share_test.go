@@ -221,8 +221,9 @@ func TestBrokenOff(t *testing.T) {
 	f.begin(200, "he", "Cache-Control: max-age=10", "Content-Length: 5")
 	f.x.WorkerDied(true)
 	a.want("abort")
+	b.want("abort") // it read along
+	o.ask("GET /a")
 	o.next().answer(200, "x")
-	b.want(`200 "x" from application`)
 }
 
 // What does not fit is not stored, and the budget holds.
@@ -339,4 +340,57 @@ func TestQueueFull(t *testing.T) {
 	c.leave()
 	a.leave()
 	_ = queue.Full
+}
+
+// Who waits for a response whose length is known gets it as it comes, and so does who asks meanwhile.
+func TestCollapseStreams(t *testing.T) {
+	o := newOrigin(t).prime()
+	first, waits := o.ask("GET /a"), o.ask("GET /a")
+	part, conditional := o.ask("GET /a", "Range: bytes=0-1"), o.ask("GET /a", "If-None-Match: \"v\"")
+	f, ranged := o.next(), o.next()
+	ranged.answer(206, "he", "Content-Range: bytes 0-1/10")
+	part.want(`206 "he" from application`)
+	leaves, slow := o.ask("GET /a"), o.ask("GET /a")
+	slow.slow = true
+	f.begin(200, "hello", "Cache-Control: max-age=10", "ETag: \"v\"", "Content-Length: 10")
+	during := o.ask("GET /a")
+	for _, a := range []*asker{first, waits, leaves, during} {
+		if a.body != "hello" || a.done || a.status != 200 || a.head["content-length"] != "10" {
+			t.Fatalf("in the middle: %s %v", a.got(), a.head)
+		}
+	}
+	if conditional.status != 0 {
+		t.Errorf("a condition is answered when all is there: %s", conditional.got())
+	}
+	leaves.leave()
+	f.end("there")
+	slow.take()
+	for _, a := range []*asker{waits, during, slow} {
+		a.want(`200 "hellothere" from cache`)
+		a.wantField("Cache-Status", "httpsys; fwd=uri-miss; collapsed; stored")
+	}
+	conditional.want(`304 "" from cache`)
+	o.none()
+	if first.body != "hellothere" || !first.done {
+		t.Errorf("the first: %s", first.got())
+	}
+}
+
+// One that does not come to its end is cut for all who read along.
+func TestCollapseStreamsCut(t *testing.T) {
+	o := newOrigin(t).prime()
+	first, waits, other := o.ask("GET /a"), o.ask("GET /a"), o.ask("GET /a", "Accept: x")
+	f := o.next()
+	f.begin(200, "hello", "Cache-Control: max-age=10", "Content-Length: 10", "Vary: Accept")
+	if other.status != 0 {
+		t.Fatalf("another variant: %s", other.got())
+	}
+	f.x.WorkerCancels(false)
+	for _, a := range []*asker{first, waits} {
+		if a.done || a.failed == "" {
+			t.Errorf("%s", a.got())
+		}
+	}
+	o.next().answer(200, "its own", "Cache-Control: no-store")
+	other.want(`200 "its own" from application`)
 }

@@ -83,6 +83,10 @@ func (s *Stage) follow(x *Exchange, fl *fill, r *message.Request, f *Facts) (*Ex
 		s.put(x)
 		return nil, refuseTooLong, true
 	}
+	if fl.joins(&s.query) {
+		x.joined(fl)
+		return x, Refusal{Stored: &s.answer}, true
+	}
 	x.role, x.fill = waits, fl
 	fl.waiters = append(fl.waiters, x)
 	s.followers++
@@ -525,8 +529,61 @@ func (x *Exchange) absorb(r *message.Response, body []byte, note []byte) {
 		r.Fields = append(r.Fields, message.Field{Name: nameCacheStatus, Value: note})
 		c.Respond(r, nil, false)
 	}
+	f.admit()
 	if len(body) > 0 {
 		f.Body(body, false)
+	}
+}
+
+// joins fills the answer of the stage for a request that can be answered with a body that is still coming: all of it, whose
+// length is known and for which room is reserved. Who waits for anything else waits until it is complete.
+func (f *fill) joins(q *rules.Request) bool {
+	s := f.stage
+	if f.over || f.remote || f.tee || f.body == nil || f.body.Failed || f.length <= 0 || f.draft.Partial() || q.Range != nil || q.Conditional() {
+		return false
+	}
+	now := s.now()
+	t := f.draft.Terms()
+	if !t.MayShare(q) || rules.Reuse(&q.Control, &t, f.draft.Age(now)) != rules.Fresh || !f.draft.Selects(q, &s.selecting) {
+		return false
+	}
+	f.draft.Coming(&s.answer, f.body, f.length, now)
+	s.Cache.Hit(f.reg.Space, f.draft, now)
+	return true
+}
+
+// joined makes the exchange a reader of the body that is coming.
+func (x *Exchange) joined(f *fill) {
+	x.role, x.fill = reads, f
+	x.body, x.at, x.to = f.body, 0, f.length
+	x.body.Retain()
+	x.grant, x.window = readWindow, readWindow
+	x.headSent = true
+	f.readers = append(f.readers, x)
+}
+
+// admit lets those who wait read along.
+func (f *fill) admit() {
+	s := f.stage
+	waiting := f.waiters
+	f.waiters = nil
+	var admitted []*Exchange
+	for _, w := range waiting {
+		s.query.Parse(false, s.reparse(w.frame).Fields)
+		if !f.joins(&s.query) {
+			f.waiters = append(f.waiters, w)
+			continue
+		}
+		s.followers--
+		w.joined(f)
+		admitted = append(admitted, w)
+	}
+	for _, w := range admitted {
+		// A client that is told may leave, and another exchange take its place.
+		if c := w.client; c != nil && w.role == reads && w.fill == f && !w.pumps {
+			f.draft.Coming(&s.answer, f.body, f.length, s.now())
+			c.Stored(&s.answer, false)
+		}
 	}
 }
 
