@@ -101,7 +101,7 @@ func (in *Incoming) Keep(space *Space, key, canonical, tags []byte, lifetime uin
 	n := uint32(len(name))
 	e := &Entry{
 		data: name, statusEnd: n, validEnd: n, otherEnd: n, typeEnd: n, headEnd: n,
-		big: in.body, born: now, stored: now, lifetime: lifetime, flags: isFragment,
+		big: in.body, born: now, stored: now, lifetime: lifetime, flags: isFragment, rare: &nothing,
 	}
 	if lifetime == 0 {
 		e.flags |= untilFlushed
