@@ -108,12 +108,15 @@ func planNode(ctx context.Context, b *Bench) (*plan, error) {
 		measures := []func(context.Context, *stack.Instance) (report.Sample, error){hello}
 		if s.Name == stack.NodeHTTP || s.Name == stack.HttpsysNode {
 			measures = append(measures, download, send)
-			p.cases[2].rows = append(p.cases[2].rows, planRow{name: s.Name, measure: func(ctx context.Context) (report.Sample, error) {
-				return b.nodeIdle(ctx, s, 1000, idle)
-			}})
 		}
 		if err := add(0, s, stack.Options{}, measures...); err != nil {
 			return p, err
+		}
+		if len(measures) > 1 {
+			small := p.cases[0].rows
+			p.cases[2].rows = append(p.cases[2].rows, planRow{name: s.Name, missing: small[len(small)-1].missing, measure: func(ctx context.Context) (report.Sample, error) {
+				return b.nodeIdle(ctx, s, 1000, idle)
+			}})
 		}
 	}
 	for _, s := range stack.NodeTLS {
