@@ -35,7 +35,8 @@ func TestHandedOverKeepsNothing(t *testing.T) {
 	before := ofConnections()
 	const n = 300
 	open(n)
-	if kept := ofConnections() - before; kept >= n {
+	// Lists that are used again may have grown; a connection itself has over 400 bytes.
+	if kept := ofConnections() - before; kept >= 64*n {
 		t.Errorf("%d bytes are kept for %d connections that are not the daemon's any more", kept, n)
 	}
 }
