@@ -244,15 +244,7 @@ func TestAutobahn(t *testing.T) {
 		Prefixes: []string{"http://localhost:0/"}, Socket: host.d.Socket, Handler: handler,
 		Timeouts: httpsys.Timeouts{OpaqueIdle: time.Hour},
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- relayed.Serve(context.Background()) }()
-	t.Cleanup(func() { relayed.Close(); <-ended })
-	select {
-	case <-relayed.Registered():
-	case err := <-ended:
-		ended <- err
-		t.Fatal(err)
-	}
+	serving(context.Background(), t, relayed, func() { relayed.Close() })
 	relayedAt := strings.TrimSuffix(strings.TrimPrefix(relayed.URLs()[0], "http://"), "/")
 
 	onward := []struct {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -48,20 +47,7 @@ func serveAs(t *testing.T, server string, h http.Handler, change func(*httpsys.S
 		t.Cleanup(func() { srv.Close() })
 		serveListener(t, ln, h, srv.ErrorLog)
 	} else {
-		ended := make(chan error, 1)
-		go func() { ended <- srv.Serve(context.Background()) }()
-		t.Cleanup(func() {
-			srv.Close()
-			if err := <-ended; !errors.Is(err, httpsys.ErrServerClosed) {
-				t.Errorf("Serve: %v", err)
-			}
-		})
-		select {
-		case <-srv.Registered():
-		case err := <-ended:
-			ended <- err
-			t.Fatal(err)
-		}
+		serving(context.Background(), t, srv, func() { srv.Close() })
 	}
 	host.at(t, srv.URLs())
 	return host

@@ -38,21 +38,8 @@ func start(t *testing.T, server string, d *testkit.Daemon, h http.Handler, book 
 		return ln.Addr().String()
 	case served:
 		srv := &httpsys.Server{Prefixes: []string{anywhere}, Socket: d.Socket, Handler: h, ErrorLog: book}
-		ended := make(chan error, 1)
 		ctx, stop := context.WithCancel(context.Background())
-		go func() { ended <- srv.Serve(ctx) }()
-		t.Cleanup(func() {
-			stop()
-			if err := <-ended; !errors.Is(err, httpsys.ErrServerClosed) {
-				t.Errorf("Serve: %v", err)
-			}
-		})
-		select {
-		case <-srv.Registered():
-		case err := <-ended:
-			ended <- err
-			t.Fatal(err)
-		}
+		serving(ctx, t, srv, stop)
 		u, err := url.Parse(srv.URLs()[0])
 		if err != nil {
 			t.Fatal(err)
@@ -86,4 +73,24 @@ func serveListener(t *testing.T, ln net.Listener, h http.Handler, book *log.Logg
 			t.Errorf("Serve: %v", err)
 		}
 	})
+}
+
+// serving runs srv, which stop ends, until the end of the test. It returns when the prefixes are
+// registered.
+func serving(ctx context.Context, t *testing.T, srv *httpsys.Server, stop func()) {
+	t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; !errors.Is(err, httpsys.ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	select {
+	case <-srv.Registered():
+	case err := <-ended:
+		ended <- err
+		t.Fatal(err)
+	}
 }

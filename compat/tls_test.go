@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -54,20 +53,7 @@ func serveTLS(t *testing.T, h http.Handler) *tlsHost {
 	names, valid := pki.Names("localhost", "127.0.0.1"), pki.Valid(-time.Hour, 80*24*time.Hour)
 	host := &tlsHost{d: testkit.Start(t, testkit.Options{Loops: 2}), roots: pki.Write(t, dir, "roots.pem", pki.PEM(root.Certificate))}
 	srv := &httpsys.Server{Prefixes: []string{"https://localhost:0/"}, Socket: host.d.Socket, Handler: h}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(context.Background()) }()
-	t.Cleanup(func() {
-		srv.Close()
-		if err := <-ended; !errors.Is(err, httpsys.ErrServerClosed) {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	select {
-	case <-srv.Registered():
-	case err := <-ended:
-		ended <- err
-		t.Fatal(err)
-	}
+	serving(context.Background(), t, srv, func() { srv.Close() })
 	u, err := url.Parse(srv.URLs()[0])
 	if err != nil {
 		t.Fatal(err)

@@ -105,16 +105,11 @@ func served(addr string, port uint16) bool {
 // settled waits until the sockets that were given up are closed.
 func (r *rig) settled(port uint16) {
 	r.t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		r.mu.Lock()
-		open := r.stillOpen(port)
-		r.mu.Unlock()
-		if !open {
-			return
-		}
-		if time.Now().After(end) {
-			r.t.Fatalf("sockets on port %d are not closed", port)
-		}
+	r.Settle(port)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stillOpen(port) {
+		r.t.Fatalf("sockets on port %d are not closed", port)
 	}
 }
 
