@@ -100,9 +100,17 @@ function taken() {
   return Object.assign(new Error('another server of this process listens there'), { daemonCode: 'already_exists' });
 }
 
-// renew registers once more, with parameters that have changed.
+// renew registers once more, with parameters that have changed. The daemon has them
+// before clients get the answers that follow: who asks again asks under the new ones.
 async function renew(registration) {
-  if (registration.id !== undefined) await bind(registration.session, registration);
+  const { id, session: s } = registration;
+  if (id === undefined) return;
+  s.pause();
+  try {
+    await bind(s, registration);
+  } finally {
+    s.resume();
+  }
 }
 
 async function bind(s, registration) {

@@ -48,6 +48,7 @@ class Listener {
     this.idle = new IdleConnections(this); // those that have no socket at present
     this.resource = new AsyncResource('HTTPSERVER');
     this.registrations = [];
+    this.held = null; // the free port, until the daemon has it
     this.closed = false;
     this.changed = false; // the program has changed timeouts since it listens
     this.sent = ''; // the timeouts that the daemon knows
@@ -79,16 +80,21 @@ class Listener {
     try {
       const results = [];
       for (const r of this.registrations) results.push(await front.register(r));
+      this.letGo();
       if (!this.closed) this.resource.runInAsyncScope(listening, null, this, results);
     } catch (err) {
       this.release();
-      if (this.closed) return;
+      if (this.closed) {
+        this.letGo();
+        return;
+      }
       this.resource.runInAsyncScope(() => this.refused(err));
     }
   }
 
   refused(err) {
     const { server, where } = this;
+    this.letGo();
     if (server._handle === this) server._handle = null;
     if (settings.nativeFallback && where.urls === undefined && err.daemonCode === undefined && NO_DAEMON.has(err.code)) {
       genuineListen2.call(server, where.given, where.port, where.givenType, where.backlog, undefined, where.flags);
@@ -97,6 +103,11 @@ class Listener {
     this.closed = true;
     const error = listenError(err, where.urls ? { url: where.urls.join(', ') } : { address: where.given, port: where.port });
     process.nextTick(emitError, server, error);
+  }
+
+  letGo() {
+    if (this.held !== null) this.held.close();
+    this.held = null;
   }
 
   // failed: the registration was lost and cannot be made again.
@@ -278,11 +289,12 @@ function listen2(address, port, addressType, backlog, fd, flags) {
   });
   if (port === 0) {
     // server.address() must know the port at once.
-    listener.where.port = freePort(address, addressType, flags);
-    if (listener.where.port === 0) {
+    listener.held = hold(address, addressType, flags);
+    if (listener.held === null) {
       genuineListen2.call(this, address, port, addressType, backlog, fd, flags); // says why not
       return;
     }
+    listener.where.port = listener.held.port;
   }
   this._handle = listener;
   listener.open([`${listener.secure ? 'https' : 'http'}://${hostOf(address)}:${listener.where.port}/`]);
@@ -295,15 +307,18 @@ function hostOf(address) {
   return net.isIPv6(address) ? `[${address.replace(/%.*$/, '')}]` : address;
 }
 
-// freePort asks the system for a port that is free at this moment.
-function freePort(address, addressType, flags) {
-  const probe = new net.Server();
-  probe.on('error', () => {});
-  genuineListen2.call(probe, address, 0, addressType, 1, undefined, flags);
-  if (!probe._handle) return 0;
-  const { port } = probe.address();
-  probe.close();
-  return port;
+// hold takes a port that is free for this server, at this moment and until the
+// daemon has it: bound, but not listened on, which lets the daemon in (SO_REUSEADDR)
+// and gives the port to nobody else who asks for a free one.
+function hold(address, addressType, flags) {
+  const handle = net._createServerHandle(address, 0, addressType, undefined, flags);
+  if (typeof handle === 'number') return null;
+  const at = {};
+  if (handle.getsockname(at) !== 0 || !(at.port > 0)) {
+    handle.close();
+    return null;
+  }
+  return { port: at.port, close: () => handle.close() };
 }
 
 const URL_PREFIX = /^https?:\/\//i;

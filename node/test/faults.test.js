@@ -44,6 +44,35 @@ async function program(t, code, env = {}) {
   return p;
 }
 
+// slowSession stands between a program and the daemon, and keeps the program's calls
+// back from when hold is called until letGo is; called resolves with the first of them.
+async function slowSession(t) {
+  const path = `${daemon.dir}/slow-${++slowSession.number}.sock`;
+  let session = null;
+  let kept = null;
+  const relay = net.createServer((from) => {
+    const to = net.connect(daemon.socket);
+    from.once('data', (hello) => { if (hello.includes('"role":"session"')) session = to; });
+    from.on('data', (bytes) => {
+      if (kept === null || to !== session) return to.write(bytes);
+      kept.push(bytes);
+      return relay.emit('called');
+    });
+    to.pipe(from);
+    from.on('end', () => to.end());
+    for (const s of [from, to]) s.on('error', () => { from.destroy(); to.destroy(); });
+    t.after(() => from.destroy());
+  }).listen(path);
+  t.after(() => relay.close());
+  await once(relay, 'listening');
+  return {
+    path,
+    hold() { kept = []; return once(relay, 'called'); },
+    letGo() { const bytes = Buffer.concat(kept); kept = null; session.write(bytes); },
+  };
+}
+slowSession.number = 0;
+
 // By which server: the lines of Node differ a little.
 const thrown = {};
 
@@ -240,3 +269,25 @@ function inFlight() {
 async function until(condition) {
   while (!condition()) await new Promise(setImmediate);
 }
+
+test('no answer overtakes what the daemon is told of timeouts', { timeout: 30000 }, async (t) => {
+  const slow = await slowSession(t);
+  const p = await program(t, `
+    const server = require('http').createServer({ connectionsCheckingInterval: 20 }, (req, res) => {
+      if (req.url === '/change') server.headersTimeout = server.requestTimeout = 100;
+      res.end();
+    }).listen(0, () => console.log('port ' + server.address().port));
+  `, { HTTPSYS_SOCKET: slow.path });
+  assert.strictEqual((await request(p.port, { path: '/change' })).status, 200);
+  const called = slow.hold();
+  let answered = false;
+  const answer = request(p.port).then((r) => { answered = true; return r.status; });
+  await called;
+  // What goes to the daemon by another connection, and comes back from there, has the time to.
+  for (let i = 0; i < 3; i++) daemon.admin('show', 'servicestate');
+  for (let i = 0; i < 10; i++) await new Promise(setImmediate);
+  assert.strictEqual(answered, false);
+  slow.letGo();
+  assert.strictEqual(await answer, 200);
+  assert.match(await talk(p.port, 'GET / HTTP/1.1\r\n'), /^HTTP\/1.1 408 /);
+});

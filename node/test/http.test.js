@@ -371,6 +371,16 @@ both('upgrade refused, and upgrade without a listener', async (t, http) => {
   assert.match(await talk(port, text), /^HTTP\/1.1 400 No/);
 });
 
+both('upgrade refused in a later turn, as programs do that look something up first', async (t, http) => {
+  const port = await listening(t, http.createServer().on('upgrade', (req, socket) => {
+    const bytes = `HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`;
+    setImmediate(() => (req.url === '/end' ? socket.end(bytes) : socket.write(bytes, () => socket.destroy())));
+  }));
+  for (const url of ['/end', '/destroy', '/end']) {
+    assert.match(await talk(port, `GET ${url} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tea\r\n\r\n`), /^HTTP\/1.1 401 No/, url);
+  }
+});
+
 both('CONNECT', async (t, http) => {
   const server = http.createServer();
   server.on('connect', (req, socket, head) => {
@@ -704,6 +714,12 @@ both('an upgraded connection ends with its client, though nobody reads', async (
   await once(client.resume(), 'end');
   client.destroy();
   await closed;
+});
+
+both('many servers ask for a free port at once', async (t, http) => {
+  const servers = Array.from({ length: 300 }, () => http.createServer());
+  const ports = await Promise.all(servers.map((server) => listening(t, server)));
+  assert.strictEqual(new Set(ports).size, 300);
 });
 
 both('timeouts that are set while the server listens', async (t, http) => {

@@ -461,9 +461,9 @@ class Exchange {
   }
 
   // put adds flags to our last frame if it is still here, else sends a frame that
-  // carries them.
+  // carries them. END does not belong on the head that turns to opaque mode.
   put(out, flags) {
-    if (this.frameGeneration === out.generation) {
+    if (this.frameGeneration === out.generation && !(this.opaque && out.slab[this.frameAt + 8] === Type.RESPONSE)) {
       out.slab[this.frameAt + 9] |= flags;
       out.soon();
     } else {

@@ -101,11 +101,8 @@ class Loop {
       this.fail(err);
     } finally {
       clock.end();
-      out.batch = false;
-      if (!this.dead) {
-        out.flush();
-        if (this.owed > 0) out.soon();
-      }
+      out.endBatch();
+      if (this.owed > 0) out.soon();
     }
   }
 

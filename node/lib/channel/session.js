@@ -144,6 +144,10 @@ class Session {
     for (const loop of this.loops) loop.reader.proceed();
   }
 
+  // pause and resume keep answers back while a call changes how they count.
+  pause() { for (const loop of this.loops) loop.out.pause(); }
+  resume() { for (const loop of this.loops) loop.out.resume(); }
+
   exchange(loop, stream, flags, b, start, end) {
     return this.options.exchange(loop, stream, flags, b, start, end);
   }

@@ -27,8 +27,10 @@ class Writer {
     this.waiting = []; // completions that wait for the socket
     this.stalled = new Set(); // exchanges that were told to stop writing
     this.beforeFlush = beforeFlush;
+    this.paused = 0;
     this.turn = () => {
       this.scheduled = false;
+      if (this.paused > 0) return;
       this.beforeFlush();
       this.flush();
     };
@@ -45,6 +47,17 @@ class Writer {
     if (this.batch || this.scheduled) return;
     this.scheduled = true;
     setImmediate(this.turn);
+  }
+
+  // pause keeps back what fits into the slab until resume is called as often: no
+  // answer overtakes what the daemon is being told on another connection.
+  pause() { this.paused++; }
+  resume() { if (--this.paused === 0) this.turn(); }
+
+  // endBatch flushes what a batch has left.
+  endBatch() {
+    this.batch = false;
+    if (this.paused === 0) this.flush();
   }
 
   // frame puts a header; the payload of `length` bytes is the caller's, who has
