@@ -336,8 +336,8 @@ class HttpExchange extends Exchange {
     if (!this.headSent || this.raw) return;
     if (!this.complete && isRead(this.req)) return; // the program goes on reading the body: bodyEnd ends the stream
     this.conclude();
-    if (!this.complete) { // the daemon drops the rest of the body
-      this.complete = true;
+    if (!this.complete) { // we drop the rest of the body, and so does the daemon
+      this.unwanted = true;
       process.nextTick(dropBody, this.req);
     }
   }

@@ -716,6 +716,29 @@ both('an upgraded connection ends with its client, though nobody reads', async (
   await closed;
 });
 
+both('a long answer to a request whose body nobody reads and which comes meanwhile', async (t, http) => {
+  const size = 16 << 20; // more than what is on its way while the client does not read
+  let answered;
+  const port = await listening(t, http.createServer((req, res) => {
+    res.end(Buffer.alloc(req.method === 'POST' ? size : 5, 'x'), answered);
+    setImmediate(answered);
+  }));
+  const lengths = [];
+  for (const [how, body] of [['Content-Length: 30000', 'b'.repeat(30000)], ['Transfer-Encoding: chunked', '5\r\nhello\r\n0\r\nX-T: v\r\n\r\n']]) {
+    const begun = new Promise((resolve) => { answered = resolve; });
+    const socket = net.connect(port, '127.0.0.1').pause();
+    socket.write(`POST / HTTP/1.1\r\nHost: x\r\n${how}\r\n\r\n`);
+    await begun;
+    socket.write(`${body}GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    let got = '';
+    for await (const bytes of socket) { got += bytes.latin1Slice(); got = got.slice(0, 400) + got.slice(400).slice(-400); }
+    lengths.push(/Content-Length: (\d+)/.exec(got)[1]);
+    assert.match(got, /HTTP\/1.1 200 OK[^]*xHTTP\/1.1 200 OK[^]*\r\n\r\nxxxxx$/);
+    await request(port); // the program has its session still
+  }
+  assert.deepStrictEqual(lengths, [`${size}`, `${size}`]);
+});
+
 both('many servers ask for a free port at once', async (t, http) => {
   const servers = Array.from({ length: 300 }, () => http.createServer());
   const ports = await Promise.all(servers.map((server) => listening(t, server)));

@@ -43,6 +43,7 @@ class Exchange {
     this.granted = loop.bodyWindow - (end - body); // what the daemon may still send
     this.taken = 0; // bytes taken and not granted again
     this.holding = false;
+    this.unwanted = false; // what still comes is dropped
     this.widened = 0; // see grant
     if (this.granted < 0) throw new ProtocolError('payload', 'more body than the window allows');
 
@@ -77,6 +78,7 @@ class Exchange {
     this.granted -= n;
     if (this.granted < 0) throw new ProtocolError('payload', 'more body than the window allows');
     if ((flags & Flag.END) !== 0) this.complete = true;
+    if (this.unwanted) return;
     if (n > 0) this.deliver(this.loop.lend(b, start, end));
     if (this.complete) this.bodyEnd(null);
   }
@@ -100,7 +102,7 @@ class Exchange {
   // fast as it comes gets a larger window.
   grant() {
     const { loop } = this;
-    if (this.holding || this.over || this.complete || this.taken < (loop.bodyWindow * (1 + this.widened)) >>> 1) return;
+    if (this.holding || this.over || this.complete || this.unwanted || this.taken < (loop.bodyWindow * (1 + this.widened)) >>> 1) return;
     let more = 0;
     if (this.widened < WIDEN) {
       this.widened++;

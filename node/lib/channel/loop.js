@@ -195,7 +195,7 @@ class Loop {
         if (x === undefined) return;
         if (x.complete) throw new ProtocolError('payload', 'trailers after the end');
         x.complete = true;
-        x.bodyEnd(list);
+        if (!x.unwanted) x.bodyEnd(list);
         return;
       }
       case Type.WINDOW: {
