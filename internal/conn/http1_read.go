@@ -122,7 +122,7 @@ func (c *http1) process(b []byte) []byte {
 				limits = &c.s.limits.noHost
 			}
 			n, err := c.parser.Parse(b, &c.s.req, limits)
-			if err != nil && c.handBack(exchange.TellUnparsed) {
+			if err != nil && c.handBack(exchange.TellUnparsed) || err == h1.ErrURL && isConnect(b) && c.handBack(exchange.TellUpgrade) {
 				return b
 			}
 			if err != nil && c.reg == nil && isForeign(b) {
@@ -137,7 +137,8 @@ func (c *http1) process(b []byte) []byte {
 				c.arm()
 				return b
 			}
-			if followed(&c.s.req, b[n:]) && c.handBack(exchange.TellUpgrade) {
+			if followed(&c.s.req, b[n:]) && c.handBack(exchange.TellUpgrade) ||
+				isPipelined(&c.s.req, b[n:]) && c.handBack(exchange.TellPipelined) {
 				return b
 			}
 			if n < len(b) { // there is more than a request
@@ -267,6 +268,7 @@ func (c *http1) begin(r *h1.Request, b []byte, ask asked) []byte {
 	}
 	facts := exchange.Facts{
 		Scheme: c.endpoint.Scheme, Port: c.endpoint.Port, Local: c.local, Connection: c.id, Peer: c.Conn, Addresses: c.text,
+		Ahead: complete && len(b) > 0 && c.tellsAhead() != nil,
 	}
 	routes := c.s.Stage.Routes()
 	x, reg, refusal := c.s.Stage.Begin(c, &r.Request, &facts, body, complete)

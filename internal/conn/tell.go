@@ -69,7 +69,30 @@ func (c *http1) ahead() {
 	if c.state != wait || c.x == nil || c.raw || c.headSent {
 		return
 	}
-	if reg := c.tells(exchange.TellAhead); reg != nil && reg == c.reg && c.s.Stage.MayHandBack(reg, c.endpoint.Scheme) {
+	if reg := c.tellsAhead(); reg != nil && reg == c.reg {
 		c.x.Ahead()
 	}
+}
+
+// tellsAhead is the registration that wants to see that a client sends before it has
+// its answer, and may; nil: there is none.
+func (c *http1) tellsAhead() *exchange.Registration {
+	reg := c.tells(exchange.TellAhead)
+	if reg == nil || !c.s.Stage.MayHandBack(reg, c.endpoint.Scheme) {
+		return nil
+	}
+	return reg
+}
+
+// isPipelined says whether something stands behind a request that is here as a whole.
+// (Where a chunked body ends nobody has looked yet.)
+func isPipelined(r *h1.Request, rest []byte) bool {
+	return !r.Chunked && int64(len(rest)) > max(r.ContentLength, 0)
+}
+
+// isConnect says whether a head is that of CONNECT. A proxy may understand a target
+// that is none to us (RFC 9112 3.2.3), and nobody else will see it.
+func isConnect(b []byte) bool {
+	const method = "CONNECT "
+	return len(b) >= len(method) && string(b[:len(method)]) == method
 }

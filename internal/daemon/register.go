@@ -352,9 +352,11 @@ func tellOf(pre prefix.Prefix, words []string) (t exchange.Tell, cerr *channel.E
 			t |= exchange.TellUpgrade
 		case channel.TellAhead:
 			t |= exchange.TellAhead
+		case channel.TellPipelined:
+			t |= exchange.TellPipelined
 		default:
 			return 0, &channel.Error{Code: channel.InvalidParameter, Message: fmt.Sprintf(
-				"tell has %.40q: want accepted, unparsed, upgrade and ahead", w)}
+				"tell has %.40q: want accepted, unparsed, upgrade, ahead and pipelined", w)}
 		}
 	}
 	return t, nil

@@ -159,7 +159,7 @@ func TestTellUpgrade(t *testing.T) {
 	const head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n"
 	for _, followed := range []string{
 		head + "\r\nfirst bytes", head + "Transfer-Encoding: chunked\r\n\r\n", head + "Content-Length: 4\r\n\r\n",
-		"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nfirst bytes",
+		"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nfirst bytes", "CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n",
 	} {
 		c := d.Dial(reg)
 		c.Send(followed)
@@ -199,15 +199,18 @@ func TestTellAhead(t *testing.T) {
 		c := d.Dial(reg)
 		c.Send(get + get + get)
 		l.Connected()
-		r := l.Request()
-		isAhead(t, r)
-		r.Respond(200, nil, "1") // it may as well be answered as ever
-		c.WantStatus(200)
-		r = l.Request()
-		isAhead(t, r)
-		r.Respond(200, nil, "2")
-		c.WantStatus(200)
-		r = l.Request() // nothing is behind this one
+		for range 2 {
+			r := l.Request()
+			if r.Head.Flags != channel.RequestAhead {
+				t.Errorf("got %q", r.Text())
+			}
+			r.Respond(200, nil, "1") // it may as well be answered as ever
+			c.WantStatus(200)
+		}
+		r := l.Request() // nothing is behind this one
+		if r.Head.Flags != 0 {
+			t.Errorf("got %q", r.Text())
+		}
 		r.Respond(200, nil, "3")
 		c.WantStatus(200)
 		c.Close()
@@ -231,18 +234,54 @@ func TestTellAhead(t *testing.T) {
 		d := testkit.Start(t, testkit.Options{})
 		app := d.App(testkit.AppOptions{})
 		c := d.Dial(app.RegisterWith(channel.RegisterParams{URL: "http://*:0/", Tell: []string{channel.TellAhead}}))
-		c.Send(get + get)
+		c.Send(get)
 		d.Waiting(1)
+		c.Send(get)
 		app.Loop().Send(testkit.Credit(1))
 		isAhead(t, app.Request())
 	})
+}
+
+func TestTellPipelined(t *testing.T) {
+	d, app, reg := tellDaemon(t, "http://*:0/", channel.TellPipelined)
+	l := app.Loop()
+	const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
+	for _, several := range []string{get + get, get + "\r\n", post + get} {
+		c := d.Dial(reg)
+		c.Send(several)
+		l.Connected()
+		r := l.Request()
+		r.Send(testkit.RawOpaque(r.Stream))
+		r.WantBody(several, false)
+		c.Send("more")
+		r.WantBody("more", false)
+		r.Send(testkit.Cancel(r.Stream, CREDIT, 1))
+		c.WantEnd()
+		l.Disconnected()
+	}
+	c := d.Dial(reg)
+	c.Send(post) // one alone, and then another that is alone
+	l.Connected()
+	for range 2 {
+		r := l.Request()
+		if r.Method == "" || r.Head.Flags != 0 {
+			t.Errorf("got %q", r.Text())
+		}
+		r.Respond(200, nil, "")
+		c.WantStatus(200)
+		c.Send(get)
+	}
+	l.Request().Respond(200, nil, "")
+	c.WantStatus(200)
+	c.Close()
+	l.Disconnected()
 }
 
 // The last word counts, and nonsense is refused.
 func TestTellParameter(t *testing.T) {
 	d, app, reg := tellDaemon(t, "http://*:0/")
 	for _, c := range []struct{ url, word, why string }{
-		{reg.URL, "everything", `tell has "everything": want accepted, unparsed, upgrade and ahead`},
+		{reg.URL, "everything", `tell has "everything": want accepted, unparsed, upgrade, ahead and pipelined`},
 		{"http://example.org:0/", "ahead", "tell is for prefixes that have a whole port"},
 		{"http://+:0/a/", "ahead", "tell is for prefixes that have a whole port"},
 		{"tcp://+:0/", "ahead", "tell is for prefixes that have a whole port"},

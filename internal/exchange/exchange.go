@@ -43,7 +43,8 @@ type Exchange struct {
 	held     bool   // opaque: nothing goes to the worker, as the socket may be handed over
 	offered  bool   // the worker was sent the client's socket, and has not answered
 	raw      bool   // it is a connection without HTTP, opaque or nothing
-	ahead    bool   // the client has sent something behind its request
+	ahead    bool   // the client has sent something behind its request, which a frame tells
+	followed bool   // it had when the request came, and the request says so
 	relayed  bool   // counted among those that are relayed
 	quiet    *quiet // opaque with an idle limit: its place in the stage's list
 

@@ -75,6 +75,9 @@ type Facts struct {
 	Addresses string
 	// Raw: there is no request, only a connection (a prefix of scheme tcp or tls).
 	Raw bool
+	// Ahead: the client has sent something behind the request, and the program wants
+	// to know.
+	Ahead bool
 }
 
 // Refusal says why a request did not become an exchange. The zero value means
@@ -232,6 +235,10 @@ func (x *Exchange) encode(r *message.Request, f *Facts, body []byte, complete bo
 	}
 	if f.Raw {
 		h.Flags |= channel.RequestRaw
+	}
+	if f.Ahead {
+		h.Flags |= channel.RequestAhead
+		x.followed = true
 	}
 	if r.ExpectContinue {
 		h.Flags |= channel.RequestContinue

@@ -15,10 +15,11 @@ type Tell uint8
 
 // The words of the parameter tell.
 const (
-	TellAccepted Tell = 1 << iota // connections when they come
-	TellUnparsed                  // what is not valid HTTP
-	TellUpgrade                   // upgrades with something behind their head
-	TellAhead                     // that a client sends before it has its answer
+	TellAccepted  Tell = 1 << iota // connections when they come
+	TellUnparsed                   // what is not valid HTTP
+	TellUpgrade                    // upgrades with something behind their head
+	TellAhead                      // that a client sends before it has its answer
+	TellPipelined                  // requests with something behind them
 )
 
 // Announcer is a Worker that can be told of connections when they come.
@@ -54,7 +55,7 @@ func (s *Stage) HandBack(c Client, reg *Registration, f *Facts) (*Exchange, Refu
 // Ahead tells the worker, once, that the client has sent something behind its
 // request.
 func (x *Exchange) Ahead() {
-	if x.ahead {
+	if x.ahead || x.followed {
 		return
 	}
 	x.ahead = true

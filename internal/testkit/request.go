@@ -56,7 +56,7 @@ func (r *Request) Text() string {
 	for _, f := range []struct {
 		flag channel.RequestFlags
 		name string
-	}{{channel.RequestTLS, "tls"}, {channel.RequestContinue, "continue"}, {channel.RequestUpgrade, "upgrade"}, {channel.RequestRaw, "raw"}} {
+	}{{channel.RequestTLS, "tls"}, {channel.RequestContinue, "continue"}, {channel.RequestUpgrade, "upgrade"}, {channel.RequestRaw, "raw"}, {channel.RequestAhead, "ahead"}} {
 		if r.Head.Flags&f.flag != 0 {
 			b.WriteString(" " + f.name)
 		}

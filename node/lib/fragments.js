@@ -26,6 +26,7 @@ function session(server) {
   const s = front.current();
   if (s === null || s.over || server.urls === undefined) throw coded(Error, 'ERR_SERVER_NOT_RUNNING', 'the server does not listen at the daemon (yet, or any more)');
   if (!s.capabilities.includes('fragments')) throw coded(Error, 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'this daemon keeps no fragments');
+  s.pieces = true;
   return s;
 }
 
@@ -115,11 +116,13 @@ function installResponse(prototype, exchangeOf) {
       if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(length) || length < -1) {
         throw coded(RangeError, 'ERR_OUT_OF_RANGE', `offset ${offset} and length ${length} of a fragment: want whole numbers from 0 on, and -1 for all the rest`);
       }
+      x.loop.owner.pieces = true;
       if (this.writableEnded) throw coded(Error, 'ERR_STREAM_WRITE_AFTER_END', 'write after end');
       const corked = this.writableCorked;
       for (let i = 0; i < corked; i++) this.uncork(); // what was written before comes before
       if (!this.headersSent) this.flushHeaders();
       for (let i = 0; i < corked; i++) this.cork();
+      x.release();
       if (!this._hasBody || !x.headSent || x.raw) return true;
       return x.fragment(bytes, offset, length);
     },

@@ -45,12 +45,16 @@ class HttpExchange extends Exchange {
     this.upgraded = false; // the program has the socket
     this.gone = false; // nobody waits for the answer
     this.broken = false; // the request will not be complete
+    this.completeIn = 0; // the batch of frames in which it was
     this.began = 0; // when, in milliseconds
     this.raw = false; // the program writes to the socket by itself
     this.chunk = -1; // state of a chunked body, or -1
     this.chunkLeft = 0;
+    this.chunks = 0; // that were begun
     this.trailerText = null;
     this.pendingHead = null; // what was written before the end of the head
+    this.early = null; // what was written while it is open who writes on: see ahead
+    this.earlyLength = 0;
   }
 
   // begin runs in the context in which the server listens, and makes that of the
@@ -106,6 +110,10 @@ class HttpExchange extends Exchange {
     parser.incoming = req;
     const complete = this.complete;
     this.began = this.loop.now;
+    if ((this.requestFlags & RequestFlag.AHEAD) !== 0) {
+      this.early = [];
+      this.ahead();
+    }
     let treatment = 0;
     try {
       treatment = parser.onIncoming(req, keepAlive);
@@ -175,9 +183,20 @@ class HttpExchange extends Exchange {
   }
 
   // ahead: the client has sent something behind a request that is not answered
-  // yet. If that takes longer, Node sees it as it would have.
+  // yet. If that takes longer, Node sees it as it would have. Where the daemon knew it
+  // with the head, what is written meanwhile waits: as soon as a head is out, there is
+  // no way back.
   ahead() {
     if (this.version < 20) setImmediate(readAhead, this);
+  }
+
+  // release writes what waited, as the state of things now is.
+  release() {
+    const { early } = this;
+    if (early === null) return;
+    this.early = null;
+    if (this.over) return; // the daemon is gone
+    for (const { data, encoding, callback } of early) this.write(data, encoding, callback);
   }
 
   // finish: the socket of a stream of HTTP/2 ends with it.
@@ -189,10 +208,17 @@ class HttpExchange extends Exchange {
   // ---- the request ----
 
   bodyChunk(bytes) {
-    const { socket, req } = this;
+    const { socket } = this;
     if (this.raw) return true;
     socket[kRead] += bytes.length;
     if (socket.timeout > 0) socket._unrefTimer();
+    const more = this.pass(bytes);
+    if (!this.upgraded && socket._events.data !== socket[kGenuine]?.data) this.resource.runInAsyncScope(showData, null, socket, bytes);
+    return more;
+  }
+
+  pass(bytes) {
+    const { socket, req } = this;
     const stream = this.upgraded ? socket : req;
     if (stream._dumped || stream.destroyed) return true;
     const more = this.resource.runInAsyncScope(push, null, stream, bytes);
@@ -230,6 +256,12 @@ class HttpExchange extends Exchange {
   // ---- the response, as the genuine class writes it ----
 
   write(data, encoding, callback) {
+    if (this.early !== null) {
+      this.early.push({ data: typeof data === 'string' ? data : Buffer.from(data), encoding, callback });
+      this.earlyLength += data.length;
+      if (this.earlyLength > HEAD_LIMIT) this.release();
+      return true;
+    }
     const done = callback === nop || typeof callback !== 'function' ? null : callback;
     if (this.upgraded || this.raw) return this.writeOpaque(data, encoding, done);
     if (typeof data === 'string') {
@@ -308,6 +340,7 @@ class HttpExchange extends Exchange {
           this.chunkLeft = Number.parseInt(data, 16);
           if (!(this.chunkLeft > 0)) break;
           this.chunk = SIZE_END;
+          this.separate();
         }
         return this.body('', 'latin1', callback);
       case SIZE_END:
@@ -329,10 +362,19 @@ class HttpExchange extends Exchange {
     return false;
   }
 
+  // separate: each chunk that the program writes is one for the client, who may take
+  // it for a message (RFC 9112 7.1 forbids that, and programs do it). The daemon makes
+  // one of each frame. Where fragments are used, a short response stays one frame: the
+  // daemon then sees all of it before it sends any.
+  separate() {
+    if (this.chunks++ > 0 && !this.loop.owner.pieces) this.frameGeneration = -1;
+  }
+
   // finished is called when the genuine response has written its last byte.
   finished() {
     if (this.answered || this.over || this.upgraded) return;
     this.answered = true;
+    this.release();
     if (!this.headSent || this.raw) return;
     if (!this.complete && isRead(this.req)) return; // the program goes on reading the body: bodyEnd ends the stream
     this.conclude();
@@ -352,6 +394,7 @@ class HttpExchange extends Exchange {
 
   upgrade() {
     const { socket, req, listener } = this;
+    this.release();
     const { server } = listener;
     strip(socket);
     socket[kRest] = null;
@@ -416,6 +459,7 @@ class HttpExchange extends Exchange {
 
   // socketEnded: the program has ended its side of the socket.
   socketEnded() {
+    this.release();
     if (this.upgraded) {
       this.flushHead();
       if (this.opaque) this.end();
@@ -425,6 +469,7 @@ class HttpExchange extends Exchange {
   // socketDestroyed: there is no socket any more.
   socketDestroyed(hard) {
     if (this.over) return;
+    this.release();
     if (this.gone) {
       this.cancel(0);
     } else if (this.opaque || this.upgraded) {
@@ -610,22 +655,43 @@ function enter(x) {
 
 // readAhead turns a request that is still not answered into bytes.
 function readAhead(x) {
-  const { socket } = x;
-  if (x.over || x.headSent || x.upgraded || x.raw || x.gone || x.broken || !x.complete || x.pendingHead !== null) return;
-  if (socket === null || socket.destroyed || !socket.parser) return;
+  if (!mayLeave(x)) {
+    x.release();
+    return;
+  }
   // The parser has been taken from those that the server watches, and Node 24 has
   // such a one ignore what it reads. It begins anew, and unwatched: this request was
   // read in time.
   const { server } = x.listener;
-  const { parser } = socket;
+  const { parser } = x.socket;
   const { REQUEST, kLenientAll, kLenientNone } = parser.constructor;
   const lenient = server.insecureHTTPParser === undefined ? INSECURE : server.insecureHTTPParser;
   parser.initialize(REQUEST, x.resource, server.maxHeaderSize || 0, lenient ? kLenientAll : kLenientNone);
   x.leaveFrames();
+  x.release();
+}
+
+// mayLeave: nothing is answered yet, and nothing is left of the request.
+function mayLeave(x) {
+  if (x.over || x.headSent || x.upgraded || x.raw || x.gone || x.broken || !x.complete || x.pendingHead !== null) return false;
+  return x.socket !== null && !x.socket.destroyed && Boolean(x.socket.parser);
 }
 
 function pause(socket) {
   socket.pause();
+}
+
+// showData is for those who look at what comes over the socket, to count it for
+// instance: they see the content of the request's body, and as in Node after the
+// parser has.
+function showData(socket, bytes) {
+  process.nextTick(emitData, socket, bytes);
+}
+
+function emitData(socket, bytes) {
+  for (const listener of socket.rawListeners('data')) {
+    if (listener !== socket[kGenuine]?.data) Reflect.apply(listener, socket, [bytes]);
+  }
 }
 
 function push(stream, bytes) {
@@ -638,6 +704,7 @@ function finishBody(x, trailers) {
     return;
   }
   const { req } = x;
+  x.completeIn = x.loop.batches;
   req.complete = true;
   if (trailers !== null) req._addHeaderLines(trailers, trailers.length);
   if (req.destroyed) return;
@@ -724,9 +791,25 @@ function cancelled(x, reason) {
         return;
       }
       if (x.listener.server.httpAllowHalfOpen || x.answered) return;
+      if (x.completeIn === x.loop.batches) { // it came with the request's end; Node reads it in a turn of its own
+        setImmediate(clientEnded, x);
+        return;
+      }
       break;
     default:
   }
+  clientGone(x);
+}
+
+// clientEnded: Node takes a client that has closed its side, and has no answer yet, for
+// one that has left.
+function clientEnded(x) {
+  if (x.over || x.answered || x.upgraded || x.gone) return;
+  x.resource.runInAsyncScope(clientGone, null, x);
+}
+
+function clientGone(x) {
+  const { socket } = x;
   x.gone = true;
   socket.destroy();
   if (!x.over) x.cancel(0);

@@ -255,6 +255,8 @@ function tells(server, secure) {
     tell.push('unparsed');
   }
   if (server.listenerCount('upgrade') + server.listenerCount('connect') > 0) tell.push('upgrade');
+  // Who hears of requests that are too many has to see them.
+  if (server.maxRequestsPerSocket > 0 && server.listenerCount('dropRequest') > 0) tell.push('pipelined');
   return tell;
 }
 

@@ -116,6 +116,9 @@ const (
 	TellUnparsed = "unparsed" // what is not valid HTTP, as a connection without HTTP
 	TellUpgrade  = "upgrade"  // so also upgrades with something behind their head
 	TellAhead    = "ahead"    // that a client goes on to send before it has its answer
+
+	// TellPipelined: requests with something behind them, as a connection without HTTP.
+	TellPipelined = "pipelined"
 )
 
 // Affinity says what requests are kept together by (docs/channel.md section 3.2).

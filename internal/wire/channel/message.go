@@ -44,6 +44,7 @@ const (
 	RequestContinue RequestFlags = 2
 	RequestUpgrade  RequestFlags = 4
 	RequestRaw      RequestFlags = 8
+	RequestAhead    RequestFlags = 16
 )
 
 // RequestHead is the fixed part and the text block of a REQUEST.

@@ -203,7 +203,7 @@ var (
 	requestFlagNames = []struct {
 		name string
 		flag RequestFlags
-	}{{"TLS", RequestTLS}, {"CONTINUE", RequestContinue}, {"UPGRADE", RequestUpgrade}, {"RAW", RequestRaw}}
+	}{{"TLS", RequestTLS}, {"CONTINUE", RequestContinue}, {"UPGRADE", RequestUpgrade}, {"RAW", RequestRaw}, {"AHEAD", RequestAhead}}
 	connectionFlagNames = []struct {
 		name string
 		flag ConnectionFlags

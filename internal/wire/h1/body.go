@@ -27,6 +27,8 @@ type Body struct {
 	excess uint16  // bytes of chunk extensions, less what the content pays for
 	digits uint8   // of the current chunk size
 	state  bodyState
+
+	extension uint16 // bytes of the current chunk's extensions
 }
 
 type bodyState uint8

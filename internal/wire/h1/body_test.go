@@ -212,17 +212,19 @@ func TestChunkExtensionBounds(t *testing.T) {
 		want    error
 	}{
 		// ';' is what ends the size; the bytes behind it count, with the CR.
-		{"one, one below", one(maxExcess-1) + "0\r\n\r\n", nil},
-		{"one, at the limit", one(maxExcess) + "0\r\n\r\n", nil},
-		{"one, one above", one(maxExcess+1) + "0\r\n\r\n", ErrChunkExtLong},
-		{"many small chunks", strings.Repeat(one(90), 50) + "0\r\n\r\n", ErrChunkExtLong},
+		{"one, one below", one(maxExtension-1) + "0\r\n\r\n", nil},
+		{"one, at the limit", one(maxExtension) + "0\r\n\r\n", nil},
+		{"one, one above", one(maxExtension+1) + "0\r\n\r\n", ErrChunkExtLong},
+		{"each within its limit", strings.Repeat(one(10_000), 4) + "0\r\n\r\n", nil},
+		{"all of them above", strings.Repeat(one(10_000), 5) + "0\r\n\r\n", ErrChunkExtLong},
+		{"many small chunks", strings.Repeat(one(90), maxExcess/90+1) + "0\r\n\r\n", ErrChunkExtLong},
 		{"signed chunks of some size",
 			strings.Repeat("1000;chunk-signature="+strings.Repeat("0", 64)+"\r\n"+strings.Repeat("x", 4096)+"\r\n", 200) + "0\r\n\r\n", nil},
 	} {
 		if _, _, _, err := readBody(t, chunkedBody(), row.in); err != row.want {
 			t.Errorf("%s: %v, want %v", row.why, err, row.want)
 		}
-		if _, _, _, err := readBody(t, chunkedBody(), row.in, everyByte(row.in[:min(len(row.in), 10000)])...); err != row.want {
+		if _, _, _, err := readBody(t, chunkedBody(), row.in, everyByte(row.in[:min(len(row.in), 60_000)])...); err != row.want {
 			t.Errorf("%s, byte by byte: %v, want %v", row.why, err, row.want)
 		}
 	}

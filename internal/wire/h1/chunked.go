@@ -31,11 +31,13 @@ const (
 	// maxDigits is enough for any size and few enough for no overflow; the sign
 	// is checked apart.
 	maxDigits = 16
-	// maxExcess bounds chunk extensions: together they may be that much longer
-	// than a sixteenth of the content. Nobody uses them but to sign chunks, and as
-	// an attack: bytes that cost us work and count as no content anywhere.
-	maxExcess  = 4096
-	excessRate = 16
+	// maxExtension bounds the extensions of one chunk, as in Node; and maxExcess
+	// those of a body: together they may be that much longer than a sixteenth of the
+	// content. Nobody uses them but to sign chunks, and as an attack: bytes that cost us
+	// work and count as no content anywhere (RFC 9112 7.1.1).
+	maxExtension = 16384
+	maxExcess    = 3 * maxExtension
+	excessRate   = 16
 )
 
 // chunked takes framing until the end of buf or of the body, and at most one
@@ -85,7 +87,7 @@ func (b *Body) chunked(buf []byte) (data []byte, n int, err *Error) {
 				if b.state == chunkSize {
 					return data, i, ErrChunkSize
 				}
-				b.digits = 0
+				b.digits, b.extension = 0, 0
 				switch c {
 				case '\r':
 					b.state = chunkLF
@@ -112,10 +114,11 @@ func (b *Body) chunked(buf []byte) (data []byte, n int, err *Error) {
 			b.state = chunkData
 			b.excess -= uint16(min(int64(b.excess), b.left/excessRate))
 		default:
-			if b.excess++; b.excess > maxExcess {
+			b.excess++
+			if b.extension++; b.excess > maxExcess || b.extension > maxExtension {
 				return data, i, ErrChunkExtLong
 			}
-			next := b.extension(c)
+			next := b.inExtension(c)
 			if next == bodyDone {
 				return data, i, ErrChunkExt
 			}
@@ -127,7 +130,7 @@ func (b *Body) chunked(buf []byte) (data []byte, n int, err *Error) {
 
 // extension takes a byte of a chunk extension and returns the next state, or
 // bodyDone if the byte cannot stand there.
-func (b *Body) extension(c byte) bodyState {
+func (b *Body) inExtension(c byte) bodyState {
 	switch s := b.state; s {
 	case extStart:
 		if message.IsToken(c) {

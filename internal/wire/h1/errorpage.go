@@ -52,7 +52,7 @@ func AppendError(dst []byte, x Exchange, status int, text string, date, server, 
 // AppendBareError appends a whole response of the daemon's without a page, a name
 // or a date: what a program's own server says of what it cannot read.
 func AppendBareError(dst []byte, x Exchange, status int, extra []byte) []byte {
-	dst = appendStatusLine(dst, status, nil)
+	dst = appendStatusLine(dst, status, bareReason(status))
 	dst = append(dst, extra...)
 	switch {
 	case !x.KeepAlive:
@@ -64,6 +64,17 @@ func AppendBareError(dst []byte, x Exchange, status int, extra []byte) []byte {
 	}
 	return append(dst, "\r\n"...)
 }
+
+// bareReason is the phrase of a status that such a server names as RFC 7231 did; nil:
+// the present one.
+func bareReason(status int) []byte {
+	if status == 413 {
+		return payloadTooLarge
+	}
+	return nil
+}
+
+var payloadTooLarge = []byte("Payload Too Large")
 
 func appendHeading(dst []byte, status int, reason string) []byte {
 	dst = strconv.AppendInt(dst, int64(status), 10)

@@ -43,7 +43,7 @@ var (
 var (
 	ErrChunkSize     = &Error{400, "Number", "A chunk size is not a hexadecimal number in bounds."}
 	ErrChunkExt      = &Error{400, "BadRequest", "A chunk extension is malformed."}
-	ErrChunkExtLong  = &Error{400, "BadRequest", "The chunk extensions are too long."}
+	ErrChunkExtLong  = &Error{413, "EntityTooLarge", "The chunk extensions are too long."}
 	ErrChunkEnd      = &Error{400, "Invalid_CR/LF", "A chunk does not end in CR LF."}
 	ErrTrailerLength = &Error{431, "RequestLength", "The trailer section is too long."}
 	ErrTrailerName   = &Error{400, "Header", "A framing or routing field is in the trailer section."}

@@ -83,11 +83,15 @@ func AppendResponseHead(dst []byte, x Exchange, r *message.Response, f Framing, 
 // appendConnection appends what must be said of the connection's future, and
 // what an application that wrote text has said of it, if that is true.
 func appendConnection(dst []byte, x Exchange, r *message.Response, keepAlive bool) []byte {
+	name := connection
+	if r.Text && len(r.ConnectionName) > 0 {
+		name = r.ConnectionName
+	}
 	switch {
 	case !keepAlive:
-		return append(dst, "Connection: close\r\n"...)
+		return append(append(dst, name...), ": close\r\n"...)
 	case x.Version < 11 || r.Text && r.KeepAlive:
-		dst = append(dst, "Connection: keep-alive\r\n"...)
+		dst = append(append(dst, name...), ": keep-alive\r\n"...)
 	}
 	if r.Text && r.KeepAliveValue != nil {
 		dst = append(dst, "Keep-Alive: "...)
@@ -96,6 +100,8 @@ func appendConnection(dst []byte, x Exchange, r *message.Response, keepAlive boo
 	}
 	return dst
 }
+
+var connection = []byte("Connection")
 
 // AppendInformational appends a 1xx response other than 101. An HTTP/1.0 client
 // must not get one (RFC 9110 15.2).

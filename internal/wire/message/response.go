@@ -52,10 +52,11 @@ type Response struct {
 	// an HTTP/1.1 client to see: nothing is added that it did not write, and
 	// what it wrote about the connection is kept as far as it is true.
 	// ConnectionAt is the index in Fields in front of which its first Connection
-	// stood, or -1, and KeepAliveValue is what Keep-Alive said. Other
-	// representations have no use for them.
+	// stood, or -1, ConnectionName how it spelled that, and KeepAliveValue is what
+	// Keep-Alive said. Other representations have no use for them.
 	Text           bool
 	ConnectionAt   int
+	ConnectionName []byte
 	KeepAliveValue []byte
 
 	HasDate, HasServer, HasTrailer bool
@@ -227,7 +228,7 @@ func (r *Response) add(name, value []byte) error {
 		}
 		if r.Status != 101 {
 			if r.ConnectionAt < 0 {
-				r.ConnectionAt = len(r.Fields)
+				r.ConnectionAt, r.ConnectionName = len(r.Fields), name
 			}
 			return nil
 		}

@@ -26,7 +26,7 @@ const Type = Object.freeze({
 const Flag = Object.freeze({ END: 0x01, TEXT: 0x02, OPAQUE: 0x04, MORE: 0x08, SOCKET: 0x10, PIECES: 0x20, CREDIT: 0x80 });
 
 // RequestFlag are the bits of the request flags (docs/channel.md section 4).
-const RequestFlag = Object.freeze({ TLS: 1, CONTINUE: 2, UPGRADE: 4, RAW: 8 });
+const RequestFlag = Object.freeze({ TLS: 1, CONTINUE: 2, UPGRADE: 4, RAW: 8, AHEAD: 16 });
 
 // ConnectionFlag are the flags of a CONNECTION (section 4.1).
 const ConnectionFlag = Object.freeze({ RESUMED: 1, ASKED: 2, TRUNCATED: 4, ACCEPTED: 8, PROGRAM: 16 });

@@ -48,6 +48,7 @@ class Loop {
     this.owed = 0; // credits of the current epoch that were not given back
     this.epoch = 0;
     this.now = 0; // when this batch came, in milliseconds
+    this.batches = 0; // of frames so far
     this.ready = false;
     this.dead = false;
     this.onIdle = null; // called when no stream is open any more
@@ -93,6 +94,7 @@ class Loop {
     if (this.dead) return;
     const { out } = this;
     this.now = clock.begin();
+    this.batches++;
     out.batch = true;
     try {
       run();

@@ -35,6 +35,7 @@ class Session {
     this.path = socketPath;
     this.options = options;
     this.onEnd = onEnd;
+    this.pieces = false; // fragments are used
     this.over = false;
     this.stopping = false; // the daemon has announced its end
     this.capabilities = [];
