@@ -123,8 +123,12 @@ const members = {
   },
 
   destroySoon() {
-    if (this[kOpaque]) net.Socket.prototype.destroySoon.call(this);
-    else this.destroy();
+    if (this[kOpaque]) {
+      net.Socket.prototype.destroySoon.call(this);
+      return;
+    }
+    this._writableState.ending = true; // as end() would: who asks for writableEnded learns that it was the last response
+    this.destroy();
   },
 
   resetAndDestroy() {

@@ -176,6 +176,21 @@ both('chunk extensions: too long, and long', async (t, http) => {
   assert.match(await talk(port, `${head}${chunk(10000).repeat(3)}0\r\n\r\n`), /^HTTP\/1.1 200 OK[^]*bye/);
 });
 
+both('behind the last response of a connection its socket has ended', async (t, http) => {
+  const ended = [];
+  const port = await listening(t, http.createServer((req, res) => {
+    const { socket } = req;
+    res.on('finish', () => ended.push(socket.writableEnded));
+    res.end('x');
+  }));
+  const client = net.connect(port, '127.0.0.1');
+  client.write(get('/'));
+  await once(client, 'data');
+  client.write(get('/', 'Connection: close\r\n'));
+  await once(client.resume(), 'end');
+  assert.deepStrictEqual(ended, [false, true]);
+});
+
 both('CONNECT to what is no host', async (t, http) => {
   const server = http.createServer();
   server.on('connect', (req, socket) => socket.end(`HTTP/1.1 200 ${req.url}\r\n\r\n`));
