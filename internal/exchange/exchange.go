@@ -263,7 +263,7 @@ func (x *Exchange) returned(n int, all bool) {
 	}
 	more := x.unreturned
 	if all && x.window < maxWindow {
-		if got := w.Lend(x.window); got > 0 {
+		if got := w.Lend(min(3*x.window, maxWindow-x.window)); got > 0 {
 			x.window += got
 			x.lent += got
 			more += got

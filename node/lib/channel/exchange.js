@@ -276,12 +276,13 @@ class Exchange {
   // inPieces says whether the body of our last frame is made of pieces.
   inPieces() { return this.piecesGeneration === this.frameGeneration && this.piecesAt === this.frameAt; }
 
-  // extend makes our last frame n bytes longer, and says where they are.
-  extend(out, n) {
+  // extend makes our last frame n bytes longer, and says where they are; `more` of its
+  // bytes come behind them and are not in the slab.
+  extend(out, n, more = 0) {
     const at = out.at;
     out.at += n;
     this.frameEnd = out.at;
-    this.frameLength += n;
+    this.frameLength += n + more;
     out.slab.writeUInt32LE(this.frameLength, this.frameAt);
     return at;
   }
@@ -357,10 +358,16 @@ class Exchange {
     for (let at = 0; at < total; at += PIECE) {
       const end = Math.min(at + PIECE, total);
       out.room(HEADER);
-      out.header(end - at, this.id, Type.DATA, 0, 0);
+      if (this.opened(out, end - at) && !this.inPieces()) { // the head is still here
+        this.extend(out, 0, end - at);
+      } else {
+        const frame = out.at;
+        out.header(end - at, this.id, Type.DATA, 0, 0);
+        this.note(out, frame, end - at);
+      }
+      this.frameEnd = -1; // nothing can go behind bytes that are not in the slab; flags can still be added
       out.through(bytes.subarray(at, end), end === total && callback !== null ? callback : undefined);
     }
-    this.frameGeneration = -1;
     this.window -= total;
   }
 

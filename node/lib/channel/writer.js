@@ -1,7 +1,8 @@
 'use strict';
 
 // Writer gathers the frames for one socket in a slab of memory and writes them
-// with one call for each batch.
+// with one call for each batch. Long bodies are not copied into the slab: their Buffers
+// are gathered too, between pieces of the slab with the headers, and one call writes all.
 //
 // A frame in the slab can still be changed as long as `generation` is what it
 // was when the frame was put there: its flags can be completed, and if it is the
@@ -13,12 +14,18 @@ const { HEADER, putHeader } = require('./frame');
 const SLAB = 65536;
 // Above this a Buffer is handed to the socket as it is, instead of being copied.
 const COPY_LIMIT = 8192;
+// From so many bytes of such Buffers on nothing waits for the end of the batch: it is as
+// much as the socket takes at once.
+const GATHER = 262144;
 
 class Writer {
   constructor(socket, beforeFlush) {
     this.socket = socket;
     this.slab = Buffer.allocUnsafeSlow(SLAB);
     this.at = 0;
+    this.from = 0; // where the slab begins that is not among the parts
+    this.parts = []; // [{ bytes, callback }]: what comes before it
+    this.gathered = 0; // bytes of programs' Buffers among them
     this.generation = 0;
     this.batch = false; // a batch of frames is being handled: its end flushes
     this.scheduled = false;
@@ -86,37 +93,52 @@ class Writer {
     else process.nextTick(callback);
   }
 
-  // through flushes and then writes a Buffer that is not copied: the last bytes
-  // of the frame whose header is the last thing in the slab. The callback comes
-  // when the memory is the program's again.
+  // through appends a Buffer that is not copied: the last bytes of the frame whose
+  // header is the last thing in the slab. The callback comes when the memory is the
+  // program's again.
   through(bytes, callback) {
-    const { socket } = this;
     if (this.closed) return;
-    socket.cork();
-    this.flush();
-    this.sent(socket.write(bytes, callback));
-    socket.uncork();
-    if (socket.writableLength > 0) this.renew();
+    this.cut();
+    this.parts.push({ bytes, callback });
+    this.gathered += bytes.length;
+    // What the socket will say of so much, and it says later that it has drained.
+    if (this.gathered >= this.socket.writableHighWaterMark) this.blocked = true;
+    if (this.gathered >= GATHER) this.flush();
+    else this.soon();
+  }
+
+  // cut puts the slab up to here among the parts. Flags in it can still be completed.
+  cut() {
+    if (this.at === this.from) return;
+    this.parts.push({ bytes: this.slab.subarray(this.from, this.at), callback: undefined });
+    this.from = this.at;
   }
 
   flush() {
-    if (this.at === 0 || this.closed) return;
+    if (this.closed || (this.at === 0 && this.parts.length === 0)) return;
     const { socket } = this;
     this.generation++;
-    const used = this.slab.subarray(0, this.at);
-    this.at = 0;
-    this.sent(socket.write(used));
+    if (this.parts.length === 0) {
+      const used = this.slab.subarray(0, this.at);
+      this.at = 0;
+      this.sent(socket.write(used));
+    } else {
+      this.cut();
+      const { parts } = this;
+      this.parts = [];
+      this.gathered = 0;
+      this.at = 0;
+      this.from = 0;
+      socket.cork();
+      for (const { bytes, callback } of parts) this.sent(socket.write(bytes, callback));
+      socket.uncork();
+    }
     // If the kernel has not taken it all, the slab is still in use.
     if (socket.writableLength > 0) this.renew();
   }
 
-  renew() {
-    this.generation++;
-    const unsent = this.at;
-    const old = this.slab;
-    this.slab = Buffer.allocUnsafeSlow(SLAB);
-    if (unsent > 0) old.copy(this.slab, 0, 0, unsent);
-  }
+  // renew takes another slab; flush has emptied this one, and callbacks run later.
+  renew() { this.slab = Buffer.allocUnsafeSlow(SLAB); }
 
   sent(ok) {
     if (!ok) this.blocked = true;
@@ -137,6 +159,9 @@ class Writer {
   close() {
     this.closed = true;
     this.at = 0;
+    this.from = 0;
+    this.parts = [];
+    this.gathered = 0;
     this.generation++;
     this.waiting = [];
     this.stalled.clear();
