@@ -546,7 +546,7 @@ func TestRoom(t *testing.T) {
 func TestResponseWindow(t *testing.T) {
 	r := newRig(t)
 	w := newWorker(r, 2)
-	w.budget = 1500
+	w.budget = 3500
 	x := r.begin(&client{}, "", true)
 	w.heard()
 	x.Respond(head(200), nil, false)
@@ -558,10 +558,10 @@ func TestResponseWindow(t *testing.T) {
 		{400, true, ""},
 		{99, true, ""},
 		{1, false, "window 500"},   // a client that is slow gets what it took
-		{500, true, "window 1500"}, // one that is fast as much more as it had
-		{999, true, ""},
-		{1, true, "window 1500"}, // as far as the budget goes
-		{1250, true, "window 1250"},
+		{500, true, "window 3500"}, // one that is fast three times more than it had
+		{1999, true, ""},
+		{1, true, "window 2500"}, // as far as the budget goes
+		{2250, true, "window 2250"},
 	} {
 		x.Sent(step.sent, step.all)
 		want(t, "worker", w.heard(), step.want)
@@ -569,10 +569,10 @@ func TestResponseWindow(t *testing.T) {
 	if w.budget != 0 {
 		t.Errorf("the budget is %d", w.budget)
 	}
-	if err := x.Data(make([]byte, 1000+500+1500+1500+1250), true); err != nil {
+	if err := x.Data(make([]byte, 1000+500+3500+2500+2250), true); err != nil {
 		t.Error(err)
 	}
-	if w.budget != 1500 {
+	if w.budget != 3500 {
 		t.Errorf("the budget is %d at the end", w.budget)
 	}
 	// It does not grow for ever.
@@ -591,7 +591,7 @@ func TestResponseWindow(t *testing.T) {
 		}
 		w.said = nil
 	}
-	if total > 2*maxWindow || total < maxWindow/2 {
+	if total > maxWindow || total < maxWindow/2 {
 		t.Errorf("the widest window is %d", total)
 	}
 	x.ClientGone()

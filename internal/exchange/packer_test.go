@@ -483,7 +483,7 @@ func TestPackHead(t *testing.T) {
 	if len(c.got) != 0 || c.field("content-encoding") != "gzip" || c.head.ContentLength != -1 {
 		t.Errorf("%+v with %d bytes", c.head, len(c.got))
 	}
-	want(t, "worker", w.heard(), "request; window 2000") // with the doubled window of a fast client
+	want(t, "worker", w.heard(), "request; window 4000") // with the wider window of a fast client
 	x.Data(nil, true)
 }
 

@@ -148,10 +148,25 @@ test('what must be refused is refused', async (t) => {
 
 // A socket that keeps what is written.
 class Memory extends EventEmitter {
-  constructor() { super(); this.chunks = []; this.writableLength = 0; }
-  write(b) { this.chunks.push(Buffer.from(b)); return true; }
-  cork() {}
-  uncork() {}
+  constructor() {
+    super();
+    this.chunks = [];
+    this.corked = 0;
+    this.writes = 0; // that a socket would have made
+    this.writableLength = 0;
+    this.writableHighWaterMark = 16384;
+  }
+
+  write(b, callback) {
+    this.chunks.push(Buffer.from(b));
+    if (this.corked > 0) this.writableLength += b.length;
+    else this.writes++;
+    if (callback) process.nextTick(callback);
+    return b.length < this.writableHighWaterMark;
+  }
+
+  cork() { this.corked++; }
+  uncork() { this.corked--; this.writableLength = 0; this.writes++; }
   destroy() {}
 }
 
@@ -388,6 +403,71 @@ test('a long body frame is handed on as it comes', () => {
     assert.deepStrictEqual(others, [Type.WINDOW]);
     reader.stop();
   }
+});
+
+// framesOf cuts what was written: [type, flags, length, bytes].
+function framesOf(b) {
+  const list = [];
+  for (let at = 0; at < b.length;) {
+    const length = b.readUInt32LE(at);
+    list.push([typeName(b[at + 8]), flagNames(b[at + 9]), length, b.subarray(at + HEADER, at + HEADER + length)]);
+    at += HEADER + length;
+  }
+  return list;
+}
+
+test('a long body is one write, in the frame of its head and behind it', async () => {
+  const loop = quietLoop();
+  const { out, socket } = loop;
+  const { slab } = out;
+  const x = begin(loop, 1, false);
+  const head = 'HTTP/1.1 200 OK\r\n\r\n';
+  const body = Buffer.alloc(150000, 'abcdefg');
+  x.respondText(head, 'latin1', head.length, null);
+  let taken = 0;
+  assert.strictEqual(x.body(body, null, () => { taken++; }), false, 'more should wait');
+  x.end();
+  const other = begin(loop, 2, false); // a short answer in the same batch
+  other.respondText(`${head}x`, 'latin1', head.length, null);
+  other.end();
+  assert.strictEqual(socket.chunks.length, 0, 'all of it waits for the end of the batch');
+  const frames = framesOf(loop.written());
+  assert.deepStrictEqual(frames.map(([type, flags, length]) => [type, flags.includes('END'), length]), [
+    ['RESPONSE', false, 8 + head.length + 65536], ['DATA', false, 65536], ['DATA', true, 150000 - 131072], ['RESPONSE', true, 8 + head.length + 1]]);
+  assert.ok(Buffer.concat([frames[0][3].subarray(8 + head.length), frames[1][3], frames[2][3]]).equals(body));
+  assert.strictEqual(socket.writes, 1);
+  assert.strictEqual(out.slab, slab, 'the slab can be used again');
+  await new Promise(setImmediate);
+  assert.strictEqual(taken, 1);
+});
+
+test('what is more than the socket takes at once does not wait', () => {
+  const loop = quietLoop();
+  const x = begin(loop, 1, false);
+  const head = 'HTTP/1.1 200 OK\r\n\r\n';
+  x.respondText(head, 'latin1', head.length, null);
+  const body = Buffer.alloc(300000, 'abcdefg');
+  x.body(body, null, null);
+  assert.ok(loop.socket.chunks.length > 0);
+  x.body(Buffer.from('and'), null, null);
+  x.body(Buffer.alloc(9000, 'y'), null, null);
+  x.body(Buffer.from('end'), null, null); // not behind bytes that are not in the slab
+  x.end();
+  const frames = framesOf(loop.written());
+  const all = Buffer.concat(frames.map(([type, , , b]) => (type === 'RESPONSE' ? b.subarray(8 + head.length) : b)));
+  assert.ok(all.equals(Buffer.concat([body, Buffer.from('and'), Buffer.alloc(9000, 'y'), Buffer.from('end')])));
+  assert.deepStrictEqual(frames.map(([, flags]) => flags.includes('END')), frames.map((_, i) => i === frames.length - 1));
+});
+
+test('what was gathered for a daemon that is gone is dropped', () => {
+  const loop = quietLoop();
+  const x = begin(loop, 1, false);
+  x.respondText('HTTP/1.1 200 OK\r\n\r\n', 'latin1', 19, null);
+  x.body(Buffer.alloc(100000), null, null);
+  loop.out.close();
+  x.body(Buffer.alloc(100000), null, null);
+  x.end();
+  assert.strictEqual(loop.written().length, 0);
 });
 
 test('large pieces of a read are lent, small ones are copied', () => {

@@ -83,6 +83,42 @@ both('bodies of all sizes, both ways', async (t, http) => {
   }
 });
 
+// Answers of many sizes around what a frame, a window and a write hold, in one piece and in
+// several, some of which their clients leave.
+both('long answers at the same time are whole', async (t, http) => {
+  const bytes = Buffer.alloc(3e6, 'abcdefghijk');
+  const port = await listening(t, http.createServer((req, res) => {
+    const [, size, way] = req.url.split('/');
+    const body = bytes.subarray(0, Number(size));
+    if (way === 'length') res.setHeader('Content-Length', size);
+    if (way === 'text') { res.end(body.toString('latin1')); return; }
+    if (way === 'parts') {
+      for (let at = 0; at < body.length; at += 30011) res.write(body.subarray(at, at + 30011));
+      res.end();
+      return;
+    }
+    res.end(body);
+  }));
+  const all = [];
+  for (const size of [8192, 8193, 65535, 65536, 65537, 131072, 262143, 262144, 262145, 327680, 1 << 20, 3e6]) {
+    for (const way of ['length', 'none', 'text', 'parts']) {
+      const path = `/${size}/${way}`;
+      all.push(request(port, { path }).then((r) => {
+        assert.ok(Buffer.from(r.body, 'latin1').equals(bytes.subarray(0, size)), path);
+      }));
+      all.push(request(port, { path, method: 'HEAD' }).then((r) => assert.strictEqual(r.body, '', path)));
+    }
+    all.push(new Promise((resolve) => {
+      const req = nodeHttp.get({ port, host: '127.0.0.1', path: `/${size}/length`, agent: false }, (res) => {
+        res.once('data', () => req.destroy());
+        res.on('error', () => {}).on('close', resolve);
+      });
+      req.on('error', () => {});
+    }));
+  }
+  await Promise.all(all);
+});
+
 both('strings in every encoding', async (t, http) => {
   const port = await listening(t, http.createServer((req, res) => {
     res.setHeader('X-Latin', 'B\u00f6rn');

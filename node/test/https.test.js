@@ -209,6 +209,30 @@ test('HTTP/2 clients reach a genuine https server', { timeout }, async (t) => {
   await new Promise((resolve) => session.close(resolve));
 });
 
+test('long answers over TLS and over HTTP/2 are whole', { timeout }, async (t) => {
+  const bytes = Buffer.alloc(3e6, 'abcdefghijk');
+  const port = await listening(t, slipstreamed.createServer(pair, (req, res) => {
+    const size = Number(req.url.slice(1));
+    if (size % 2 === 0) res.setHeader('Content-Length', size);
+    res.end(bytes.subarray(0, size));
+  }));
+  const session = http2.connect(`https://localhost:${port}`, { ca: ca.cert, lookup: (name, options, cb) => (options.all ? cb(null, [{ address: '127.0.0.1', family: 4 }]) : cb(null, '127.0.0.1', 4)) });
+  t.after(() => session.destroy());
+  await Promise.all([65535, 65536, 65537, 262144, 262145, 1 << 20, 3e6].flatMap((size) => [
+    (async () => {
+      const stream = session.request({ ':path': `/${size}` });
+      const chunks = [];
+      for await (const d of stream) chunks.push(d);
+      assert.ok(Buffer.concat(chunks).equals(bytes.subarray(0, size)), `HTTP/2: ${size} bytes`);
+    })(),
+    (async () => {
+      const r = await get(port, { path: `/${size}` });
+      assert.ok(Buffer.from(r.body, 'latin1').equals(bytes.subarray(0, size)), `TLS: ${size} bytes`);
+    })(),
+  ]));
+  await new Promise((resolve) => session.close(resolve));
+});
+
 test('httpsys.https() gives the shape of the old module', { timeout }, async (t) => {
   const server = httpsys.https().createServer({ ...pair, ca: ca.cert, requestCert: true, rejectUnauthorized: false }, (req, res) => {
     const { client } = req;
