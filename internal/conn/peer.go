@@ -34,6 +34,7 @@ func (c *Conn) Number() uint64 { return c.id }
 func (c *Conn) Hangup() {
 	if h := &c.http1; c.proto == protocol(h) && h.x == nil && h.state != head {
 		h.keepAlive = false
+		h.settle() // nobody waits for the rest of a request
 	} else {
 		c.closeIfIdle()
 	}

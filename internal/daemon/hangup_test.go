@@ -38,6 +38,15 @@ func TestHangup(t *testing.T) {
 		}
 		c.WantEOF()
 	})
+	d.Run("behind the answer, when the rest of the request does not come", func(t *testing.T) {
+		c := d.Dial(reg)
+		c.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc")
+		facts := nextFacts(app)
+		nextRequest(app).Respond(200, nil, "one")
+		c.WantStatus(200)
+		hangup(app, facts.Number)
+		c.WantEOF()
+	})
 	d.Run("not when a request has come", func(t *testing.T) {
 		c := d.Dial(reg)
 		c.Send(get)

@@ -42,6 +42,7 @@ class HttpExchange extends Exchange {
     this.req = null;
     this.resource = null;
     this.answered = false; // the response is finished
+    this.last = false; // and there is no socket for another one
     this.upgraded = false; // the program has the socket
     this.gone = false; // nobody waits for the answer
     this.broken = false; // the request will not be complete
@@ -199,9 +200,11 @@ class HttpExchange extends Exchange {
     for (const { data, encoding, callback } of early) this.write(data, encoding, callback);
   }
 
-  // finish: the socket of a stream of HTTP/2 ends with it.
+  // finish: the socket of a stream of HTTP/2 ends with it, and the connection whose
+  // socket was destroyed ends behind the answer.
   finish() {
     if (this.version >= 20 && this.socket !== null) setImmediate(destroy, this.socket);
+    else if (this.last) setImmediate(hangUp, this);
     return super.finish();
   }
 
@@ -476,7 +479,8 @@ class HttpExchange extends Exchange {
       this.flushHead();
       this.dropHeld();
       this.cancel(hard || !this.opaque ? 0 : 1);
-    } else if (this.answered || (this.raw && this.headSent)) {
+    } else if (!hard && (this.answered || (this.raw && this.headSent))) {
+      this.last = true;
       this.end();
     } else {
       this.abort(hard);
@@ -760,6 +764,10 @@ function drain(socket) {
 
 function destroy(socket) {
   socket.destroy();
+}
+
+function hangUp(x) {
+  x.hangUp();
 }
 
 function cancelled(x, reason) {

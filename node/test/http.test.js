@@ -775,6 +775,33 @@ both('a long answer to a request whose body nobody reads and which comes meanwhi
   assert.deepStrictEqual(lengths, [`${size}`, `${size}`]);
 });
 
+const DESTROYS = {
+  'res.destroy': (req, res) => res.destroy(),
+  'req.destroy': (req) => req.destroy(),
+  'socket.destroy': (req) => req.socket.destroy(),
+  'socket.destroy later': (req) => setImmediate(() => req.socket.destroy()),
+  'socket.destroy on finish': (req, res) => res.on('finish', () => req.socket.destroy()),
+  'socket.end': (req) => req.socket.end(),
+  'socket.destroySoon': (req) => req.socket.destroySoon(),
+};
+
+both('what is destroyed behind a complete answer: the client has it, and the connection ends', async (t, http) => {
+  const port = await listening(t, http.createServer((req, res) => {
+    const [, how, n] = req.url.split('/');
+    res.end(Buffer.alloc(Number(n), 'x'));
+    DESTROYS[decodeURI(how)](req, res);
+  }));
+  for (const head of ['GET', 'POST']) {
+    for (const how of Object.keys(DESTROYS)) {
+      for (const n of [10, 70000, 500000]) {
+        // Of the POST no byte of its body comes.
+        const got = await talk(port, `${head} /${encodeURI(how)}/${n} HTTP/1.1\r\nHost: x\r\n${head === 'POST' ? 'Content-Length: 10\r\n' : ''}\r\n`);
+        assert.strictEqual(got.split('\r\n\r\n')[1].length, n, `${head} ${how} ${n}`);
+      }
+    }
+  }
+});
+
 both('many servers ask for a free port at once', async (t, http) => {
   const servers = Array.from({ length: 300 }, () => http.createServer());
   const ports = await Promise.all(servers.map((server) => listening(t, server)));
