@@ -76,9 +76,7 @@ func (d *Daemon) scavenger(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if memory.due(d.cache.Used()) {
-			tidy()
-		}
+		memory.tidy()
 		if period := d.scavenge.Load(); period > 0 && seconds >= period {
 			d.cache.Scavenge(loop.Clock(), period)
 			seconds = 0

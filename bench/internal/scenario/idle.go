@@ -11,9 +11,18 @@ import (
 	"github.com/httpsys/httpsys/bench/internal/stack"
 )
 
-// settled is how long connections wait before memory is measured: what a server
-// gives back within this time does not count.
-const settled = 500 * time.Millisecond
+// settled is how long a server rests before its memory is measured, without the
+// connections and with them: what it gives back within this time does not count.
+const settled = 2500 * time.Millisecond
+
+func settle(ctx context.Context) error {
+	select {
+	case <-time.After(settled):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // planIdle: each run starts the server anew, because memory that it once had it
 // keeps.
@@ -80,6 +89,9 @@ type holder interface{ Close() }
 // processes, pss:LABEL of each, front of the one that clients talk to, and before is what
 // there was, in MiB.
 func (b *Bench) kept(ctx context.Context, in *stack.Instance, n int, hold func() (holder, error)) (report.Sample, error) {
+	if err := settle(ctx); err != nil {
+		return nil, err
+	}
 	before, err := memories(in)
 	if err != nil {
 		return nil, err
@@ -89,10 +101,8 @@ func (b *Bench) kept(ctx context.Context, in *stack.Instance, n int, hold func()
 		return nil, err
 	}
 	defer held.Close()
-	select {
-	case <-time.After(settled):
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := settle(ctx); err != nil {
+		return nil, err
 	}
 	after, err := memories(in)
 	if err != nil {

@@ -163,10 +163,8 @@ func (b *Bench) nodeIdle(ctx context.Context, s stack.Stack, some, n int) (repor
 	}
 	memory := func() (int64, error) {
 		// Longer than the module rests before it lets go of the last sockets.
-		select {
-		case <-time.After(3 * settled):
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+		if err := settle(ctx); err != nil {
+			return 0, err
 		}
 		m, err := in.Parts[len(in.Parts)-1].Memory()
 		return m.PSS, err

@@ -15,7 +15,7 @@ const openStreams = 100
 
 // parked is how long streams wait before memory is measured: some seconds, in
 // which a server may notice that nothing moves.
-const parked = 4 * time.Second
+const parked = 6 * time.Second
 
 // planStreams: an idle connection of HTTP/2 over TLS, and what it takes more when an
 // application has a hundred of its requests and answers none. The table has the front alone: what an
@@ -86,6 +86,9 @@ func (b *Bench) openStreams(ctx context.Context, s stack.Stack, n int, method, p
 	if err := warmed.Open(ctx, in.Host, method, path, openStreams, end); err != nil {
 		return nil, err
 	}
+	if err := settle(ctx); err != nil {
+		return nil, err
+	}
 	before, err := memories(in)
 	if err != nil {
 		return nil, err
@@ -95,15 +98,7 @@ func (b *Bench) openStreams(ctx context.Context, s stack.Stack, n int, method, p
 		return nil, err
 	}
 	defer held.Close()
-	wait := func(d time.Duration) error {
-		select {
-		case <-time.After(d):
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	if err := wait(settled); err != nil {
+	if err := settle(ctx); err != nil {
 		return nil, err
 	}
 	idle, err := memories(in)
@@ -113,8 +108,10 @@ func (b *Bench) openStreams(ctx context.Context, s stack.Stack, n int, method, p
 	if err := held.Open(ctx, in.Host, method, path, openStreams, end); err != nil {
 		return nil, err
 	}
-	if err := wait(parked); err != nil {
-		return nil, err
+	select {
+	case <-time.After(parked):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 	after, err := memories(in)
 	if err != nil {
