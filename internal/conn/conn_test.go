@@ -66,6 +66,7 @@ func (r *rig) Ahead(*exchange.Exchange)                     {}
 func (r *rig) Socket(*exchange.Exchange, int, []byte) bool  { return false }
 func (r *rig) NoSocket(*exchange.Exchange)                  {}
 func (r *rig) Woken(*exchange.Exchange)                     {}
+func (r *rig) Ref() *exchange.WorkerRef                     { return &exchange.WorkerRef{Worker: r} }
 func (r *rig) Room() int                                    { return 1 << 20 }
 func (r *rig) Lend(int) int                                 { return 0 }
 func (r *rig) Return(int)                                   {}

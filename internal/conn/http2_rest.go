@@ -8,7 +8,7 @@ import (
 )
 
 // resting is a stream on which nothing moves while an application thinks: what
-// is left of the stream, of the core's, and of the exchange, in one piece of 96 bytes. A stream
+// is left of the stream, of the core's, and of the exchange, in one piece of 80 bytes. A stream
 // comes to rest when the worker's channel says so, and is awake again as soon as
 // anybody has something for it.
 type resting struct {

@@ -262,7 +262,7 @@ func TestHTTP2OpenStreamsTakeLittle(t *testing.T) {
 	before := heap()
 	open(conns[:], 3, streams)
 	each := (heap() - before) / connections
-	if each > 16<<10 {
+	if each > 13<<10 { // resident memory is some KiB more
 		t.Errorf("%d bytes for %d open streams", each, streams)
 	}
 	t.Logf("%d bytes for %d open streams", each, streams)

@@ -134,6 +134,7 @@ func (w *worker) Socket(_ *Exchange, fd int, pending []byte) bool {
 }
 func (w *worker) NoSocket(*Exchange) { w.note("no socket") }
 func (w *worker) Woken(*Exchange)    { w.note("woken") }
+func (w *worker) Ref() *WorkerRef    { return &WorkerRef{w} }
 func (w *worker) Room() int          { return w.room }
 func (w *worker) Lend(n int) int     { n = min(n, w.budget); w.budget -= n; return n }
 func (w *worker) Return(n int)       { w.budget += n }

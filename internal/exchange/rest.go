@@ -24,7 +24,7 @@ type Restful interface {
 
 // Idle is what is left of an exchange at rest: a worker has begun with it, and has not answered.
 type Idle struct {
-	worker Worker
+	worker *WorkerRef
 	reg    *Registration
 	more   *unusual // nil: the request is complete, and the cache has nothing to do with it
 	stream uint32
@@ -86,7 +86,7 @@ func (x *Exchange) Rest(patient bool) Occupant {
 // Idle is what a Restful client keeps.
 func (x *Exchange) Idle() Idle {
 	z := Idle{
-		worker: x.worker, reg: x.reg, stream: x.Stream, window: int32(x.window), ask: x.ask, learns: x.learns, role: x.role,
+		worker: x.worker.Ref(), reg: x.reg, stream: x.Stream, window: int32(x.window), ask: x.ask, learns: x.learns, role: x.role,
 	}
 	if x.role == watched {
 		z.role = teaches
@@ -121,13 +121,13 @@ func (x *Exchange) requestLine() []byte {
 func (z *Idle) Wake(s *Stage, c Client, p Peer) *Exchange {
 	x := s.get()
 	s.live-- // it was not over
-	x.client, x.peer, x.worker, x.reg, x.Stream = c, p, z.worker, z.reg, z.stream
+	x.client, x.peer, x.worker, x.reg, x.Stream = c, p, z.worker.Worker, z.reg, z.stream
 	x.grant, x.window, x.ask, x.learns, x.role = int(z.window), int(z.window), z.ask, z.learns, z.role
 	x.begun, x.reqEnded = true, true
 	if m := z.more; m != nil {
 		x.bodySent, x.sendWindow, x.reqEnded, x.broken, x.lost = m.bodySent, m.sendWindow, m.reqEnded, m.broken, true
 		x.origin = append(x.origin[:0], m.origin...)
 	}
-	z.worker.Woken(x)
+	x.worker.Woken(x)
 	return x
 }

@@ -74,6 +74,8 @@ type Worker interface {
 	// Socket offers the client's socket with the bytes that were read of it; the
 	// descriptor stays the caller's. It reports false if that is not possible now.
 	Socket(x *Exchange, fd int, pending []byte) bool
+	// Ref is the worker in one word.
+	Ref() *WorkerRef
 	// Woken tells that x is behind its number again, after a rest.
 	Woken(x *Exchange)
 	// NoSocket says that there will be none.
@@ -86,3 +88,6 @@ type Worker interface {
 	Lend(n int) int
 	Return(n int)
 }
+
+// WorkerRef is a Worker in one word instead of two, for exchanges at rest: there are many.
+type WorkerRef struct{ Worker }

@@ -65,7 +65,8 @@ func NewShared(l *loop.Loop, s *exchange.Stage) *Shared {
 type Channel struct {
 	*Shared
 	session Session
-	worker  uint64 // see ID
+	ref     exchange.WorkerRef // this channel
+	worker  uint64             // see ID
 	fd      int
 	begunFD int // memory file with the number of requests begun; -1: none
 	window  int // what the application takes of a request body at first
@@ -141,6 +142,7 @@ func New(sh *Shared, session Session, fd, begunFD int, welcome []byte, window, i
 		Shared: sh, session: session, fd: fd, begunFD: begunFD, window: window, initial: initial, tells: tells,
 		credit: credit, budget: budget, streams: make([]stream, 1, 64),
 	}
+	c.ref.Worker = c
 	if err := c.Loop.Watch(fd, c); err != nil {
 		return nil, fmt.Errorf("watch the channel: %w", err)
 	}

@@ -44,6 +44,9 @@ func (c *Channel) mayRest(n uint32) {
 // crowded says whether so many are awake that they should be looked at.
 func (c *Channel) crowded() bool { return len(c.list) >= max(c.next, restAt) }
 
+// Ref implements exchange.Worker.
+func (c *Channel) Ref() *exchange.WorkerRef { return &c.ref }
+
 // Woken implements exchange.Worker.
 func (c *Channel) Woken(x *exchange.Exchange) {
 	if !c.dead {

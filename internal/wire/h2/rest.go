@@ -12,12 +12,17 @@ import (
 
 // Idle is a stream at rest.
 type Idle struct {
-	left    int64
-	recv    inflow
+	content *idleContent // nil: the request is complete
 	send    outflow
 	id      uint32
 	state   streamState
 	urgency uint8
+}
+
+// idleContent is what is needed of a stream whose request is to go on.
+type idleContent struct {
+	left int64
+	recv inflow
 }
 
 // Sleeper is what the owner keeps of a stream at rest.
@@ -36,7 +41,11 @@ func (c *Conn) Rest(s *Stream, z Sleeper) bool {
 	if s.state&busy != 0 || !s.is(told) || c.err != nil || c.batch != nil {
 		return false
 	}
-	*z.Idle() = Idle{left: s.left, recv: s.recv, send: s.send, id: s.id, state: s.state &^ watched, urgency: s.urgency}
+	k := z.Idle()
+	*k = Idle{send: s.send, id: s.id, state: s.state &^ watched, urgency: s.urgency}
+	if !s.is(recvEnd) {
+		k.content = &idleContent{s.left, s.recv}
+	}
 	i, _ := c.resting(s.id)
 	c.idle = slices.Insert(c.idle, i, z)
 	c.streams.remove(s)
@@ -75,8 +84,10 @@ func (c *Conn) wake(i int) *Stream {
 	}
 	s, k := c.shared.getStream(), z.Idle()
 	*s = Stream{
-		id: k.id, left: k.left, sendLeft: -1, send: k.send, recv: k.recv, minRate: c.shared.Limits.MinSendRate,
-		state: k.state, urgency: k.urgency,
+		id: k.id, sendLeft: -1, send: k.send, minRate: c.shared.Limits.MinSendRate, state: k.state, urgency: k.urgency,
+	}
+	if k.content != nil {
+		s.left, s.recv = k.content.left, k.content.recv
 	}
 	c.streams.put(s)
 	z.Woken(s)
