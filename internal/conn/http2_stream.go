@@ -2,6 +2,7 @@ package conn
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/loop"
@@ -78,8 +79,11 @@ func (st *stream) over() {
 // aside until the turn ends, since whoever called may still look at them.
 type streamPool struct{ free, over []*stream }
 
-// keepStreams is how many of them are kept.
-const keepStreams = 1024
+// keepStreams is how many of them are kept, and trimmedStreams what trim leaves.
+const (
+	keepStreams    = 1024
+	trimmedStreams = 64
+)
 
 func (p *streamPool) get() *stream {
 	if n := len(p.free); n > 0 {
@@ -93,6 +97,13 @@ func (p *streamPool) get() *stream {
 func (p *streamPool) put(st *stream) {
 	if len(p.over)+len(p.free) < keepStreams {
 		p.over = append(p.over, st)
+	}
+}
+
+// trim lets go of what is kept, but for some.
+func (p *streamPool) trim() {
+	if len(p.free) > trimmedStreams {
+		p.free = slices.Clone(p.free[:trimmedStreams])
 	}
 }
 

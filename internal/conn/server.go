@@ -72,6 +72,14 @@ type Server struct {
 	fields   []message.Field // scratch of http2_connect.go
 }
 
+// Trim lets go of what is kept for streams of HTTP/2 to come, after many of them.
+func (s *Server) Trim() {
+	s.streams.trim()
+	if s.h2shared != nil {
+		s.h2shared.Trim()
+	}
+}
+
 // h2 is what the HTTP/2 connections of the loop share.
 func (s *Server) h2() *h2.Shared {
 	if s.h2shared == nil {

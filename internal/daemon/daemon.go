@@ -243,6 +243,7 @@ func (d *Daemon) newUnit(i int) (*unit, error) {
 	u.stage.Demands = &d.demands
 	d.useCache(u)
 	u.conns = conn.NewServer(l, u.stage, d.opt.Loops)
+	u.stage.OnRest = u.conns.Trim
 	u.conns.TLS = d.tls
 	u.conns.Handshakes = tlsio.NewPool(l, &d.spare, d.opt.TLS)
 	if d.opt.Loops > 1 { // else none can work while another sleeps

@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"slices"
+
 	"github.com/httpsys/httpsys/internal/compress"
 	"github.com/httpsys/httpsys/internal/wire/channel"
 )
@@ -130,4 +132,17 @@ func (z *Idle) Wake(s *Stage, c Client, p Peer) *Exchange {
 	}
 	x.worker.Woken(x)
 	return x
+}
+
+// restKept is how many exchanges are kept for reuse when a crowd has come to rest.
+const restKept = 64
+
+// Rested is called when requests have come to rest: what a crowd of them needed awake is let go.
+func (s *Stage) Rested() {
+	if len(s.free) > restKept {
+		s.free = slices.Clone(s.free[:restKept])
+	}
+	if s.OnRest != nil {
+		s.OnRest()
+	}
 }

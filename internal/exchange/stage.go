@@ -32,6 +32,9 @@ type Stage struct {
 	// OnWait hears when a request has to wait: Tick is needed from then on.
 	OnWait func()
 
+	// OnRest hears when requests have come to rest: those who keep something for reuse may let go of it.
+	OnRest func()
+
 	// Response is scratch for heads that workers send.
 	Response message.Response
 	// Fields is scratch for trailers that workers send.

@@ -70,7 +70,7 @@ func (c *Channel) Expire() {
 // begun to be answered or is not of HTTP/2 is forgotten.
 func (c *Channel) rest(after int64, patient bool) {
 	now := c.Loop.Now()
-	begun, asked := uint64(0), false
+	begun, asked, rested := uint64(0), false, false
 	kept := c.list[:0]
 	for _, k := range c.list {
 		s := &c.streams[k.n]
@@ -85,7 +85,7 @@ func (c *Channel) rest(after int64, patient bool) {
 			}
 			if k.order < begun {
 				if z := x.Rest(patient && age < patience); z != nil {
-					s.x = z
+					s.x, rested = z, true
 					continue
 				}
 			}
@@ -94,6 +94,9 @@ func (c *Channel) rest(after int64, patient bool) {
 	}
 	if c.list = kept; cap(kept) > 4*restAt && len(kept) < cap(kept)/4 {
 		c.list = append([]candidate(nil), kept...)
+	}
+	if rested {
+		c.Stage.Rested()
 	}
 	// All are looked at again when there are twice as many: so each request pays for two looks.
 	c.next = 2 * len(kept)

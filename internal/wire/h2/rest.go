@@ -47,6 +47,9 @@ func (c *Conn) Rest(s *Stream, z Sleeper) bool {
 		k.content = &idleContent{s.left, s.recv}
 	}
 	i, _ := c.resting(s.id)
+	if n := len(c.idle); n == cap(c.idle) { // not twice as many, as append would: they may stay so for long
+		c.idle = append(make([]Sleeper, 0, n+max(16, n/8)), c.idle...)
+	}
 	c.idle = slices.Insert(c.idle, i, z)
 	c.streams.remove(s)
 	c.shared.putStream(s)

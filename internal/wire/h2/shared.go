@@ -1,6 +1,10 @@
 package h2
 
-import "golang.org/x/net/http2/hpack"
+import (
+	"slices"
+
+	"golang.org/x/net/http2/hpack"
+)
 
 // Shared is what all connections of one loop share: limits, counters, and
 // memory that is used again. It must not be used by two goroutines at once.
@@ -25,10 +29,12 @@ type Shared struct {
 
 // How much of each is kept.
 const (
-	keptBatches   = 16
-	keptStreams   = 4096
-	keptSchedules = 256
-	keptSlabs     = 64
+	keptBatches = 16
+	keptStreams = 4096
+	// trimmedStreams are left of them by Trim.
+	trimmedStreams = 64
+	keptSchedules  = 256
+	keptSlabs      = 64
 )
 
 // NewShared makes a Shared; server is the value of the Server field of
@@ -52,6 +58,13 @@ func (s *Shared) SetDate(value []byte) {
 	v := string(value)
 	b = appendInt(b, 0x80, 7, hpack.HuffmanEncodeLength(v))
 	s.date = hpack.AppendHuffmanString(b, v)
+}
+
+// Trim lets go of streams that are kept for reuse, but for some.
+func (s *Shared) Trim() {
+	if len(s.streams) > trimmedStreams {
+		s.streams = slices.Clone(s.streams[:trimmedStreams])
+	}
 }
 
 func (s *Shared) getStream() *Stream {
