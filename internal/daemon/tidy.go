@@ -21,7 +21,7 @@ type tidier struct {
 // milliseconds for a daemon with few connections and a second for a million stored responses; there are so few that
 // they take one part in tidyCost of a processor.
 const (
-	tidyBytes   = 1 << 20
+	tidyBytes   = 256 << 10
 	tidyShare   = 8
 	tidyCost    = 100
 	calmSeconds = 1

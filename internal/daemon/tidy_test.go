@@ -18,8 +18,8 @@ func TestTidier(t *testing.T) {
 	}{
 		{"a daemon that rests", 2 * mib, []int64{0, 0, 0, 0, 0, 0}, 0, nil},
 		{"a wave of handshakes", 2 * mib, []int64{0, 3 * mib, 9 * mib, 9 * mib, 9 * mib, 9 * mib}, 0, []int{3}},
-		{"little by little", 2 * mib, []int64{100, 200_000, 400_000, 600_000, 800_000, mib, mib + 1000}, 0, []int{5}},
-		{"too little", 2 * mib, []int64{0, mib / 2, mib / 2, mib / 2}, 0, nil},
+		{"little by little", 2 * mib, []int64{0, 60_000, 120_000, 180_000, 240_000, 300_000, 300_000}, 0, []int{5}},
+		{"too little", 2 * mib, []int64{0, tidyBytes - 1, tidyBytes - 1, tidyBytes - 1}, 0, nil},
 		{"little for one that holds much", 800 * mib, []int64{0, 50 * mib, 50 * mib, 50 * mib}, 0, nil},
 		{"much for it", 800 * mib, []int64{0, 150 * mib, 150 * mib, 150 * mib}, 0, []int{2}},
 		{"always busy", 2 * mib, []int64{3 * mib, 6 * mib, 9 * mib, 12 * mib, 15 * mib}, 0, nil},
