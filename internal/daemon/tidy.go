@@ -11,9 +11,10 @@ import (
 // comes to rest makes no garbage, and without garbage nothing is collected: it would keep what a wave of handshakes,
 // of streams, or of responses that were stored has needed, for as long as it rests.
 type tidier struct {
-	before heap // a second ago
-	calm   int  // seconds in which little changed
-	wait   int  // seconds until it may be done again
+	before heap  // a second ago
+	stuck  int64 // what looked like waste after it was done: it cannot be given back
+	calm   int   // seconds in which little changed
+	wait   int   // seconds until it may be done again
 }
 
 // What is wasted is worth a collection if it is tidyBytes, or one tidyShare of what is alive if that is more, and
@@ -46,12 +47,14 @@ func (t *tidier) due(h heap) bool {
 	if t.wait--; t.wait > 0 || t.calm < calmSeconds {
 		return false
 	}
-	return h.objects-h.alive+h.free >= much
+	wasted := h.objects - h.alive + h.free
+	t.stuck = min(t.stuck, wasted)
+	return wasted-t.stuck >= much
 }
 
 // done tells how long it took, and what is there now.
 func (t *tidier) done(took time.Duration, h heap) {
-	t.before, t.calm = h, 0
+	t.before, t.calm, t.stuck = h, 0, h.objects-h.alive+h.free
 	t.wait = int(took * tidyCost / time.Second)
 }
 

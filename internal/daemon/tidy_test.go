@@ -45,6 +45,28 @@ func TestTidier(t *testing.T) {
 	}
 }
 
+// What cannot be given back is not tried again each second.
+func TestTidierStuck(t *testing.T) {
+	const mib = 1 << 20
+	var memory tidier
+	h := heap{heapFloor + 2*mib, heapFloor + 2*mib, mib}
+	done := 0
+	for range 20 {
+		if memory.due(h) {
+			done++
+			memory.done(time.Millisecond, h)
+		}
+	}
+	if done != 1 {
+		t.Errorf("%d times, want once", done)
+	}
+	h.objects += mib
+	memory.due(h)
+	if !memory.due(h) {
+		t.Error("not when there is more of it")
+	}
+}
+
 // While the runtime collects by itself, it is not calm; and what takes long is done rarely.
 func TestTidierWaits(t *testing.T) {
 	const mib = 1 << 20

@@ -17,12 +17,21 @@ const openStreams = 100
 // which a server may notice that nothing moves.
 const parked = 6 * time.Second
 
+func park(ctx context.Context) error {
+	select {
+	case <-time.After(parked):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // planStreams: an idle connection of HTTP/2 over TLS, and what it takes more when an
 // application has a hundred of its requests and answers none. The table has the front alone: what an
 // application holds for a request is its own.
 func planStreams(ctx context.Context, b *Bench) (*plan, error) {
 	// A proxy opens a connection to the application for each stream, as far as descriptors reach.
-	most, proxied := 300, 60
+	most, proxied := 600, 60 // a hundred on each is nearly as many as an application may have
 	if b.Quick {
 		most, proxied = 60, 20
 	}
@@ -86,7 +95,7 @@ func (b *Bench) openStreams(ctx context.Context, s stack.Stack, n int, method, p
 	if err := warmed.Open(ctx, in.Host, method, path, openStreams, end); err != nil {
 		return nil, err
 	}
-	if err := settle(ctx); err != nil {
+	if err := park(ctx); err != nil {
 		return nil, err
 	}
 	before, err := memories(in)
@@ -108,10 +117,8 @@ func (b *Bench) openStreams(ctx context.Context, s stack.Stack, n int, method, p
 	if err := held.Open(ctx, in.Host, method, path, openStreams, end); err != nil {
 		return nil, err
 	}
-	select {
-	case <-time.After(parked):
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := park(ctx); err != nil {
+		return nil, err
 	}
 	after, err := memories(in)
 	if err != nil {
