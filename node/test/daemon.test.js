@@ -10,7 +10,7 @@ const net = require('node:net');
 const path = require('node:path');
 const { once } = require('node:events');
 const daemon = require('./support/daemon');
-const { request } = require('./support/client');
+const { request, freePort } = require('./support/client');
 
 const timeout = 30000;
 const register = path.join(__dirname, '..', 'register.js');
@@ -157,13 +157,6 @@ if (cluster.isPrimary) {
   }).listen(PORT);
 }
 `;
-
-async function freePort() {
-  const server = net.createServer().listen(0);
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 test('cluster: one queue, the listening event, and a worker that dies', { timeout }, async (t) => {
   const d = await daemon.start();

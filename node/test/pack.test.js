@@ -10,7 +10,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { promisify } = require('node:util');
 const daemon = require('./support/daemon');
-const { request } = require('./support/client');
+const { request, freePort } = require('./support/client');
 
 const execFile = promisify(childProcess.execFile);
 const timeout = 60000;
@@ -34,13 +34,6 @@ function readme(port) {
   assert.ok(program.split('\n').filter(Boolean).length <= 5, 'five lines');
   assert.ok(program.includes(':8080/'));
   return program.replace(':8080/', `:${port}/`);
-}
-
-async function freePort() {
-  const server = require('node:net').createServer().listen(0);
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function answers(t, dir, env) {

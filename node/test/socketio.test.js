@@ -14,7 +14,7 @@ const pki = require('./support/pki');
 const httpsys = require('..');
 const { Server } = require('./deps/node_modules/socket.io');
 const { io } = require('./deps/node_modules/socket.io-client');
-const { listening } = require('./support/client');
+const { listening, freePort } = require('./support/client');
 
 const timeout = 60000;
 let child;
@@ -83,10 +83,3 @@ test('a cluster keeps each client with its worker', { timeout }, async (t) => {
   }
   assert.ok(pids.size > 1, 'clients are spread');
 });
-
-async function freePort() {
-  const server = require('node:net').createServer().listen(0);
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

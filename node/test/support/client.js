@@ -2,6 +2,7 @@
 
 // Verbs for tests: servers that listen on a free port, clients that speak bytes.
 
+const fs = require('fs');
 const net = require('net');
 const http = require('http');
 const { once } = require('events');
@@ -59,4 +60,18 @@ function request(port, options = {}, body = undefined) {
   });
 }
 
-module.exports = { listening, talk, request };
+// freePort is a port for a program that has to be told one. It is none of those that
+// the system gives to whoever asks for any: no server of another test gets it meanwhile.
+async function freePort() {
+  const [first] = fs.readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s+/).map(Number);
+  for (;;) {
+    const server = net.createServer().listen(1024 + Math.floor(Math.random() * (first - 1024)));
+    const free = await once(server, 'listening').then(() => true, () => false);
+    if (!free) continue;
+    const { port } = server.address();
+    await new Promise((resolve) => { server.close(resolve); });
+    return port;
+  }
+}
+
+module.exports = { listening, talk, request, freePort };
