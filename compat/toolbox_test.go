@@ -482,16 +482,25 @@ begin
 			},
 			sees: "true",
 		}, {
-			name: "ReverseProxy of a megabyte each way",
+			// Not both ways at once: net/http closes the body of a request when its response
+			// begins, and a Transport that then still looks for the body's end gives its
+			// connection up, with the response that comes on it.
+			name: "ReverseProxy of a megabyte to the back end",
 			build: func(r *run) http.Handler {
 				return r.proxy(func(w http.ResponseWriter, req *http.Request) {
 					b, err := io.ReadAll(req.Body)
 					r.see("%s %v", brief(b), err)
-					w.Write(b)
 				}, nil)
 			},
 			client: func(r *run) { r.ask("POST", "/", bytes.NewReader(megabyte)) },
 			sees:   "[1048576 bytes, crc32 57688c87] <nil>",
+			gets:   "200 OK\nContent-Length: 0\n",
+		}, {
+			name: "ReverseProxy of a megabyte from the back end",
+			build: func(r *run) http.Handler {
+				return r.proxy(func(w http.ResponseWriter, req *http.Request) { w.Write(megabyte) }, nil)
+			},
+			client: func(r *run) { r.ask("GET", "/", nil) },
 			gets: `
 200 OK
 Content-Type: text/plain; charset=utf-8
