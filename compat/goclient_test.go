@@ -58,6 +58,7 @@ func (r *run) asks(targets ...string) {
 		}
 		r.get("--- %s %s", method, target)
 		r.do(client, r.request(method, target, nil))
+		r.rest() // what a handler notes behind a long response comes before the next request
 	}
 }
 
