@@ -320,6 +320,19 @@ test('the body after the answer, and a body that nobody reads', { timeout }, asy
   assert.strictEqual((await request(port)).body, 'early');
 });
 
+test('a body that the handler began to read and left does not keep the answer', { timeout }, async (t) => {
+  let reader;
+  const { port } = await serving(t, async (req) => {
+    reader = req.body.getReader();
+    const { value } = await reader.read();
+    return new Response(new Blob([`${value.length > 0}`]).stream());
+  });
+  const r = await request(port, { method: 'POST' }, Buffer.alloc(300000));
+  assert.deepStrictEqual([r.status, r.body], [200, 'true']);
+  await assert.rejects(async () => { while (!(await reader.read()).done); }, /left unread/);
+  assert.strictEqual((await request(port, { method: 'POST' }, 'again')).body, 'true');
+});
+
 test('a body is read once', { timeout }, async (t) => {
   const { port } = await serving(t, async (req) => {
     await req.text();

@@ -20,6 +20,9 @@ const IN_ONE_FRAME = 4096;
 // its side: most have left altogether, and a stream that waits for an event would
 // never find out. Node's own server cuts at once.
 const LAST_WORDS = 500;
+// How long a handler that has answered may leave the rest of the body unread, in
+// milliseconds: who works on a piece of it meanwhile reads on.
+const READS_ON = 2000;
 
 class FetchExchange extends Exchange {
   constructor(loop, id, flags, b, start, end, registration) {
@@ -45,6 +48,8 @@ class FetchExchange extends Exchange {
     this.proceed = null; // resolves when more may be written
     this.lastWords = null; // the timer of a stream whose client has closed its side
     this.answered = false;
+    this.reading = null; // see awaitReader
+    this.asks = 0; // how often more of the body was asked for
     this.erred = false; // the program's handler of errors was asked
   }
 
@@ -75,6 +80,11 @@ class FetchExchange extends Exchange {
     }
     if (this.sink !== null) this.sink.end();
     if (this.answered) this.end();
+  }
+
+  readMore() {
+    this.asks++;
+    super.readMore();
   }
 
   breakBody(err) {
@@ -232,6 +242,7 @@ class FetchExchange extends Exchange {
   }
 
   finish() {
+    if (this.reading !== null) clearTimeout(this.reading);
     this.server.left(this);
     return super.finish();
   }
@@ -329,8 +340,18 @@ class FetchExchange extends Exchange {
   // respondEnd ends the response, and waits for the rest of the body if the
   // handler still reads it.
   respondEnd() {
-    if (this.sink !== null && !this.complete) this.answered = true;
-    else this.end();
+    if (this.sink === null || this.complete) {
+      this.end();
+      return;
+    }
+    this.answered = true;
+    this.awaitReader();
+  }
+
+  // awaitReader ends the response when nobody reads the body on.
+  awaitReader() {
+    this.reading = setTimeout(leftUnread, READS_ON, this, this.asks);
+    this.reading.unref();
   }
 
   // plain answers without the handler.
@@ -442,6 +463,18 @@ function silent(x) {
   }
   x.cancel(0);
   x.abandoned();
+}
+
+// leftUnread: the handler has not asked for more of the body since it answered, or since
+// this was looked at before.
+function leftUnread(x, asks) {
+  if (x.over || x.complete) return;
+  if (!x.holding || x.asks !== asks) {
+    x.awaitReader();
+    return;
+  }
+  x.end();
+  x.breakBody(new TypeError('the request is over: its body was left unread behind the response'));
 }
 
 function abandon(x) {
