@@ -36,7 +36,7 @@ func (s *side) outcome() string {
 
 // FuzzConn holds what is said of all connections: it does not matter how the
 // bytes arrive; what we send is HTTP/2; what is counted adds up; and with an owner that answers,
-// consumes, resets and waits as it likes, too.
+// consumes, resets, puts to rest and waits as it likes, too.
 func FuzzConn(f *testing.F) {
 	for _, row := range goodRequests {
 		f.Add([]byte(row.in+get(99)), 5, []byte("abc"))
@@ -126,6 +126,9 @@ func FuzzConn(f *testing.F) {
 			s.feed(string(in[at:min(at+step, len(in))]))
 			for x := s.c.Ready(); x != nil && s.c.Err() == nil; x = s.c.Ready() {
 				send(x)
+			}
+			if act() < 60 {
+				s.nap()
 			}
 			s.check()
 			s.frames()

@@ -337,6 +337,15 @@ func (s *side) check() {
 			s.t.Errorf("stream %d is not found", x.id)
 		}
 	}
+	for i, z := range c.idle {
+		id := z.Idle().id
+		if c.streams.get(id) != nil {
+			s.t.Errorf("stream %d is at rest and awake", id)
+		}
+		if i > 0 && id <= c.idle[i-1].Idle().id {
+			s.t.Errorf("stream %d is behind %d in the list of those at rest", id, c.idle[i-1].Idle().id)
+		}
+	}
 	if n != c.streams.n || waits != c.waiting {
 		s.t.Errorf("%d streams, counted %d; %d waiting, counted %d", n, c.streams.n, waits, c.waiting)
 	}
