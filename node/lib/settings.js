@@ -3,11 +3,11 @@
 // What the environment says; read once. The names are those of the module that
 // ran on HTTP.SYS, with the meaning that they have here (README, Environment).
 
+// number: as a whole it has to be one, or 64k would be 64.
 function number(name, standard, least, most) {
-  const text = process.env[name];
-  const n = text === undefined ? NaN : Number.parseInt(text, 10);
+  const n = Number(process.env[name]);
   if (!(n > 0)) return standard;
-  return Math.min(Math.max(n, least), most);
+  return Math.min(Math.max(Math.floor(n), least), most);
 }
 
 // affinity reads a list such as query:sid,cookie:io,address.
