@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -26,14 +25,10 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	opt := daemon.Options{Socket: o.Socket, Data: o.Data, Out: os.Stdout, Log: os.Stderr}
 	if o.WhileStdin {
-		var end context.CancelFunc
-		ctx, end = context.WithCancel(ctx)
-		defer end()
-		go func() {
-			io.Copy(io.Discard, os.Stdin)
-			end()
-		}()
+		opt.While = os.Stdin
+		signal.Ignore(syscall.SIGPIPE) // whoever reads the log may be gone
 	}
-	return daemon.Run(ctx, daemon.Options{Socket: o.Socket, Data: o.Data, Out: os.Stdout, Log: os.Stderr})
+	return daemon.Run(ctx, opt)
 }

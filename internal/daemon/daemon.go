@@ -46,6 +46,7 @@ type Options struct {
 	Hello  time.Duration // from connect to a complete HELLO; 0: DefaultHello
 	TLS    tlsio.Limits  // of handshakes; zero values: the defaults
 	ACME   acme.Options  // what is not as on the Internet, for tests: its ports and how often to look
+	While  io.Reader     // see private.go; nil: the daemon is no program's own
 	Out    io.Writer     // for the line that says the daemon is ready; nil: none
 	Log    io.Writer     // nil: none
 }
@@ -81,6 +82,9 @@ type Daemon struct {
 
 	nextQueue uint32 // of queues
 	ending    bool
+	unneeded  func() // to be called when no application is there any more; nil: not yet, or never
+
+	leavesNothing bool // the data folder goes with the daemon
 
 	offloaded chan struct{} // what runs of offload
 
@@ -139,6 +143,12 @@ func Run(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
+	if opt.While != nil {
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		defer end()
+		go d.endAfter(opt.While, end)
+	}
 	<-ctx.Done()
 	d.Shutdown()
 	return nil
@@ -174,6 +184,7 @@ func Start(opt Options) (*Daemon, error) {
 	raiseFileLimit()
 	raiseHeapFloor()
 	var err error
+	d.leavesNothing = opt.While != nil && !exists(opt.Data)
 	if d.store, err = config.OpenFile(opt.Data); err != nil {
 		return nil, err
 	}

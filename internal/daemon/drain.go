@@ -46,6 +46,7 @@ func (d *Daemon) Shutdown() {
 	d.stop()
 	d.wg.Wait()
 	d.stopLoops()
+	d.tidyUp() // as long as the lock keeps others out of the folder
 	d.store.Close()
 }
 

@@ -112,6 +112,7 @@ func (d *Daemon) endSession(s *session, died bool) {
 	defer d.mu.Unlock()
 	s.ended = true
 	delete(d.sessions, s.token)
+	d.endIfUnneeded()
 	if d.byUser[s.peer.UID]--; d.byUser[s.peer.UID] == 0 {
 		delete(d.byUser, s.peer.UID)
 	}

@@ -95,6 +95,9 @@ func (d *Daemon) greet(c *net.UnixConn) {
 	}
 	if cerr != nil {
 		writeReply(c, 0, nil, cerr)
+		d.mu.Lock()
+		d.endIfUnneeded() // which no session did
+		d.mu.Unlock()
 	}
 	c.Close()
 }

@@ -12,6 +12,7 @@ const { coded } = require('./errors');
 
 const SYSTEM = '/run/httpsys/httpsys.sock';
 const START_TIMEOUT = 10000;
+const AGAIN = 50; // ms until one looks again whether another's daemon is ready
 
 // places are the sockets to try, in order. trusted: the user named the place.
 function places() {
@@ -34,11 +35,11 @@ function reachable(socketPath) {
   });
 }
 
-// owned says whether the socket belongs to root or to this user: anybody can
-// make a folder in /tmp.
-function owned(socketPath) {
+// owned says whether a place belongs to root or to this user: anybody can make a
+// folder, or a link, in /tmp.
+function owned(place) {
   try {
-    const { uid } = fs.statSync(socketPath);
+    const { uid } = fs.lstatSync(place);
     return uid === 0 || uid === process.geteuid();
   } catch {
     return false;
@@ -55,13 +56,16 @@ async function locate() {
       if (trusted || owned(p)) return p;
       failure = coded(Error, 'EACCES', `the daemon at ${p} belongs to another user; set HTTPSYS_SOCKET if that is wanted`);
     } else if (failure === null || (err.code !== 'ENOENT' && failure.code === 'ENOENT')) {
-      failure = coded(Error, err.code, `no httpsys daemon at ${paths.join(' or ')}: start it with \`httpsys serve\`, ` +
-        'set HTTPSYS_SOCKET, or set HTTPSYS_NATIVE to the httpsys program to have a private one started');
+      failure = coded(Error, err.code, `no httpsys daemon at ${paths.join(' or ')}: start it with \`httpsys serve\`, ${trusted
+        ? 'or unset HTTPSYS_SOCKET, which says that it is there'
+        : 'set HTTPSYS_SOCKET, or set HTTPSYS_NATIVE to the httpsys program to have a private one started'}`);
     }
   }
-  const program = trusted ? null : binary();
-  if (program === null) throw failure;
-  return startPrivate(program);
+  if (trusted) throw failure;
+  const program = binary();
+  if (program !== null) return startPrivate(program);
+  const named = process.env.HTTPSYS_NATIVE;
+  throw named ? coded(Error, 'ENOENT', `HTTPSYS_NATIVE is ${named}, which is no program that can be run`) : failure;
 }
 
 // binary finds the httpsys program that may be started.
@@ -84,29 +88,33 @@ function binary() {
 
 // startPrivate starts a daemon for this program, or for all workers of its
 // cluster: the name of its folder is made from the process that they share. The
-// first one starts it; if that one dies, another does.
-async function startPrivate(program) {
+// first one starts it. It ends, and takes its folder along, when its standard input
+// has ended, also because this process was killed, and no other worker uses it.
+async function startPrivate(program, until = Date.now() + START_TIMEOUT) {
   const leader = cluster.isWorker ? process.ppid : process.pid;
   const dir = path.join(os.tmpdir(), `httpsys-private-${process.geteuid()}-${leader}`);
-  fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+  try {
+    fs.mkdirSync(dir, { mode: 0o700 });
+  } catch (err) {
+    if (err.code !== 'EEXIST') throw coded(Error, err.code, `cannot make a folder for a private daemon: ${err.message}: choose another place with TMPDIR`);
+  }
   if (!owned(dir)) throw coded(Error, 'EACCES', `${dir} belongs to another user`);
   const socketPath = path.join(dir, 'httpsys.sock');
   if (await reachable(socketPath) === null) return socketPath;
 
-  // The daemon ends when its standard input does: also if this process is killed.
+  // In a process group of its own: Ctrl-C is for the program, which may have
+  // requests to answer before it ends.
   const child = childProcess.spawn(program, ['serve', '--while-stdin', '--socket', socketPath, '--data', path.join(dir, 'data')], {
-    stdio: ['pipe', 'pipe', 'pipe'], env: process.env,
+    stdio: ['pipe', 'pipe', 'pipe'], env: process.env, detached: true,
   });
   child.stdin.on('error', () => {}); // it has ended already
   let output = '';
-  const stop = () => {
-    child.kill('SIGTERM');
-    if (!cluster.isWorker) fs.rmSync(dir, { recursive: true, force: true });
-  };
-  process.once('exit', stop);
   await new Promise((resolve, reject) => {
     const fail = (why) => reject(coded(Error, 'ECONNREFUSED', `${program} serve ${why}: ${output.trim()}`));
-    const timer = setTimeout(() => fail('is not ready after ten seconds'), START_TIMEOUT);
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail('is not ready after ten seconds');
+    }, START_TIMEOUT);
     child.stdout.on('data', (text) => {
       output += text;
       if (!output.includes('httpsys: ready on ')) return;
@@ -117,9 +125,10 @@ async function startPrivate(program) {
     child.on('error', (err) => { clearTimeout(timer); fail(err.message); });
     child.on('exit', async (code) => {
       clearTimeout(timer);
-      process.removeListener('exit', stop);
-      // Another worker was faster: then its daemon is the one.
+      // Another worker was faster: then its daemon is the one, as soon as it is
+      // ready; or that of a worker before is about to end.
       if (await reachable(socketPath) === null) resolve();
+      else if (output.includes('another httpsys') && Date.now() < until) setTimeout(() => startPrivate(program, until).then(resolve, reject), AGAIN);
       else fail(`ended with status ${code}`);
     });
   });

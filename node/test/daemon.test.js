@@ -6,7 +6,6 @@ const test = require('node:test');
 const assert = require('node:assert');
 const childProcess = require('node:child_process');
 const fs = require('node:fs');
-const net = require('node:net');
 const path = require('node:path');
 const { once } = require('node:events');
 const daemon = require('./support/daemon');
@@ -17,12 +16,12 @@ const register = path.join(__dirname, '..', 'register.js');
 
 // program runs a file of JavaScript in a process of its own, with nothing but
 // env to say where a daemon may be. It speaks in lines.
-function program(t, text, env, args = ['--require', register]) {
+function program(t, text, env, args = ['--require', register], how = {}) {
   const dir = fs.mkdtempSync(path.join(daemon.dir, 'program-'));
   const file = path.join(dir, 'program.js');
   fs.writeFileSync(file, text);
   const child = childProcess.spawn(process.execPath, [...args, file], {
-    env: { PATH: path.dirname(process.execPath), XDG_RUNTIME_DIR: dir, TMPDIR: dir, ...env }, stdio: ['pipe', 'pipe', 'pipe'],
+    env: { PATH: path.dirname(process.execPath), XDG_RUNTIME_DIR: dir, TMPDIR: dir, ...env }, stdio: ['pipe', 'pipe', 'pipe'], ...how,
   });
   t.after(() => child.kill('SIGKILL'));
   child.dir = dir;
@@ -53,18 +52,9 @@ server.listen(0, () => console.log(server.address().port));
 // privateSocket is where a program's own daemon is.
 const privateSocket = (child) => path.join(child.dir, `httpsys-private-${process.geteuid()}-${child.pid}`, 'httpsys.sock');
 
-// unreachable resolves when nobody listens at a socket any more.
-async function unreachable(socketPath) {
-  for (;;) {
-    const socket = net.connect({ path: socketPath });
-    try {
-      await once(socket, 'connect');
-    } catch {
-      return;
-    }
-    await new Promise((resolve) => socket.on('close', resolve).resume().destroy());
-    await new Promise((resolve) => { setTimeout(resolve, 10); }); // between two looks
-  }
+// gone resolves when a private daemon has ended: its folder goes with it.
+async function gone(dir) {
+  while (fs.existsSync(dir)) await new Promise((resolve) => { setTimeout(resolve, 10); }); // between two looks
 }
 
 test('a private daemon, which ends with the program, however that ends', { timeout }, async (t) => {
@@ -77,8 +67,27 @@ test('a private daemon, which ends with the program, however that ends', { timeo
     assert.ok(fs.existsSync(socket));
     child.kill(signal);
     await once(child, 'exit');
-    await unreachable(socket);
+    await gone(path.dirname(socket));
   }
+});
+
+test('Ctrl-C is for the program alone, which says when its daemon ends', { timeout }, async (t) => {
+  const child = program(t, `${SERVER}
+    process.once('SIGINT', () => console.log('not yet'));
+    server.on('daemonStop', () => console.log('daemonStop'));
+  `, { HTTPSYS_NATIVE: daemon.program() }, ['--require', register], { detached: true });
+  const port = Number(await child.line());
+  for (let i = 0; i < 20; i++) {
+    if (i === 5) {
+      process.kill(-child.pid, 'SIGINT'); // to the whole group, as a terminal does
+      assert.strictEqual(await child.line(), 'not yet');
+    }
+    assert.strictEqual((await request(port)).status, 200, child.errors);
+  }
+  process.kill(-child.pid, 'SIGINT');
+  await once(child, 'exit');
+  assert.strictEqual(child.errors, '');
+  await gone(path.dirname(privateSocket(child)));
 });
 
 test('a private daemon found in PATH', { timeout }, async (t) => {
@@ -90,9 +99,23 @@ test('a private daemon found in PATH', { timeout }, async (t) => {
 test('no daemon: one clear error, with the code that Node has for it', { timeout }, async (t) => {
   const child = program(t, SERVER, { HTTPSYS_SOCKET: '/nonexistent/httpsys.sock' });
   const line = await child.line();
-  assert.match(line, /^ENOENT listen listen ENOENT: no httpsys daemon at \/nonexistent\/httpsys\.sock: start it with `httpsys serve`, set HTTPSYS_SOCKET, or set HTTPSYS_NATIVE/);
+  assert.match(line, /^ENOENT listen listen ENOENT: no httpsys daemon at \/nonexistent\/httpsys\.sock: start it with `httpsys serve`, or unset HTTPSYS_SOCKET/);
   const [status] = await once(child, 'exit');
   assert.strictEqual(status, 0, 'nothing keeps the process');
+});
+
+test('HTTPSYS_NATIVE names nothing that can be run', { timeout }, async (t) => {
+  for (const file of ['/nonexistent/httpsys', __filename, __dirname]) {
+    const child = program(t, SERVER, { HTTPSYS_NATIVE: file });
+    // A test may be run where a daemon of root is.
+    const line = await child.line();
+    if (!/^\d+$/.test(line)) assert.match(line, new RegExp(`^ENOENT listen listen ENOENT: HTTPSYS_NATIVE is ${file}, which is no program that can be run`));
+  }
+});
+
+test('no folder for a private daemon', { timeout }, async (t) => {
+  const child = program(t, SERVER, { HTTPSYS_NATIVE: daemon.program(), TMPDIR: '/proc' });
+  assert.match(await child.line(), /^E[A-Z]+ listen .*cannot make a folder for a private daemon: .* choose another place with TMPDIR/);
 });
 
 test('no daemon: serve() rejects, and ends the process if nobody looks', { timeout }, async (t) => {
@@ -175,7 +198,49 @@ test('cluster: one queue, the listening event, and a worker that dies', { timeou
   await Promise.all(slow); // those of the dead worker have failed, none hangs
 });
 
-test('cluster with a private daemon: it outlives the worker that started it, in another one', { timeout }, async (t) => {
+test('cluster with a private daemon: the worker that started it costs only what it had begun', { timeout }, async (t) => {
+  const child = program(t, `
+    const cluster = require('cluster');
+    const http = require('http');
+    if (cluster.isPrimary) {
+      const first = cluster.fork();
+      cluster.once('listening', () => { // it has started the daemon
+        const second = cluster.fork();
+        cluster.once('listening', (worker, { port }) => {
+          console.log(port);
+          process.stdin.once('data', () => first.kill('SIGKILL'));
+          cluster.once('exit', () => second.send('release'));
+        });
+      });
+    } else {
+      let held = [];
+      http.createServer((req, res) => {
+        if (held === null) return res.end('');
+        console.log('begun ' + cluster.worker.id);
+        held.push(res);
+      }).listen(${await freePort()});
+      process.on('message', () => {
+        held.forEach((res) => res.end(''));
+        held = null;
+      });
+    }
+  `, { HTTPSYS_NATIVE: daemon.program() });
+  const port = Number(await child.line());
+  const answers = [];
+  const begun = { 1: 0, 2: 0 };
+  while (begun[1] === 0 || begun[2] === 0) {
+    answers.push(request(port).then((r) => r.status));
+    begun[(await child.line()).slice(6)]++;
+  }
+  child.stdin.write('kill');
+  const all = await Promise.all(answers);
+  assert.strictEqual(all.filter((status) => status === 200).length, begun[2], child.errors);
+  assert.strictEqual(all.filter((status) => status === 502).length, begun[1]);
+  assert.strictEqual((await request(port)).status, 200); // the port was not closed meanwhile
+  assert.strictEqual(child.errors, '', 'the daemon was not lost');
+});
+
+test('cluster with a private daemon: it outlives the worker that started it', { timeout }, async (t) => {
   const child = program(t, CLUSTER.replace('PORT', await freePort()), { HTTPSYS_NATIVE: daemon.program() });
   const port = Number(await child.line());
   for (let i = 0; i < 2; i++) {

@@ -49,7 +49,8 @@ type Program struct {
 type ServeOptions struct {
 	Socket string // path of the daemon's socket
 	Data   string // folder of what survives a restart
-	// WhileStdin: the daemon also ends when standard input does.
+	// WhileStdin: the daemon also ends when standard input has ended and no
+	// application is connected, and leaves nothing behind.
 	WhileStdin bool
 }
 
@@ -273,7 +274,7 @@ func newServe(p *Program, socket *string) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&data, "data", "", "folder of what survives a restart (default: a place that depends on the user)")
-	c.Flags().BoolVar(&whileStdin, "while-stdin", false, "end when standard input ends: for a program that starts a daemon for itself")
+	c.Flags().BoolVar(&whileStdin, "while-stdin", false, "end when standard input has ended and no application is connected, and remove the data folder if it is new: for programs that start a daemon for themselves")
 	return c
 }
 
