@@ -200,6 +200,70 @@ test('requests that ask for no WebSocket', { timeout }, async (t) => {
   }
 });
 
+test('Blobs keep their place, also before a close', { timeout }, async (t) => {
+  const { port } = await serving(t, (req, info) => {
+    const { socket, response } = info.upgradeWebSocket();
+    socket.onopen = () => {
+      socket.send(new Blob(['one']));
+      socket.send('two');
+      socket.send(new Blob(['three', 'four']));
+      assert.strictEqual(socket.bufferedAmount, 3 + 2 + 3 + 9);
+      socket.close(3000, 'end');
+    };
+    return response;
+  });
+  const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+  const got = [];
+  client.on('message', (m) => got.push(String(m)));
+  const [code, reason] = await once(client, 'close');
+  assert.deepStrictEqual([...got, code, String(reason)], ['one', 'two', 'threefour', 3000, 'end']);
+});
+
+test('a Blob that cannot be read ends it', { timeout }, async (t) => {
+  let failed;
+  const broken = new Promise((resolve) => { failed = resolve; });
+  const { port } = await serving(t, (req, info) => {
+    const { socket, response } = info.upgradeWebSocket();
+    socket.onerror = failed;
+    socket.onopen = () => {
+      const blob = new Blob(['x']);
+      blob.arrayBuffer = () => Promise.reject(new Error('the file has changed'));
+      socket.send(blob);
+      socket.send('behind');
+    };
+    return response;
+  });
+  const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+  assert.strictEqual((await once(client, 'close'))[0], 1011);
+  assert.match((await broken).error.message, /the file has changed/);
+});
+
+test('fields of the response go with it, and another response is a mistake', { timeout }, async (t) => {
+  const said = [];
+  t.mock.method(console, 'error', (err) => said.push(err.message));
+  const { port } = await serving(t, (req, info) => {
+    const { response } = info.upgradeWebSocket();
+    response.headers.append('Set-Cookie', 'a=1');
+    response.headers.append('Set-Cookie', 'b=2');
+    response.headers.set('Upgrade', 'x');
+    if (req.url.endsWith('/other')) return new Response(response.body, response);
+    if (req.url.endsWith('/no')) return new Response('no', { status: 403 });
+    return response;
+  });
+  const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+  const [{ headers }] = await once(client, 'upgrade');
+  assert.deepStrictEqual([headers['set-cookie'], headers.upgrade], [['a=1', 'b=2'], 'websocket']);
+  client.terminate();
+  for (const [path, status] of [['other', 500], ['no', 403]]) {
+    const refused = new WebSocket(`ws://127.0.0.1:${port}/${path}`);
+    const [, res] = await once(refused, 'unexpected-response');
+    assert.strictEqual(res.statusCode, status);
+    refused.on('error', () => {});
+    refused.terminate();
+  }
+  assert.deepStrictEqual(said, ['the handler accepted a WebSocket: it must return the response of upgradeWebSocket() itself']);
+});
+
 test('what the server writes', () => {
   assert.deepStrictEqual(encode(1, Buffer.from('hi')), Buffer.from([0x81, 2, 0x68, 0x69]));
   assert.deepStrictEqual(encode(2, Buffer.alloc(126)).subarray(0, 4), Buffer.from([0x82, 126, 0, 126]));

@@ -24,6 +24,9 @@ const LAST_WORDS = 500;
 // milliseconds: who works on a piece of it meanwhile reads on.
 const READS_ON = 2000;
 
+// Fields of a 101 that are the module's own.
+const OF_HANDSHAKE = /^(?:connection|upgrade|content-length|transfer-encoding|sec-websocket-.*)$/;
+
 class FetchExchange extends Exchange {
   constructor(loop, id, flags, b, start, end, registration) {
     super(loop, id, flags, b, start, end);
@@ -35,6 +38,7 @@ class FetchExchange extends Exchange {
     this.gone = false; // nobody waits for the answer
     this.halfClosed = false; // the client has said all that it will say
     this.socket = null; // the WebSocket that this has become
+    this.accepted = null; // the one that the handler has accepted
 
     // The request body.
     this.pieces = []; // came, and were not read
@@ -253,10 +257,13 @@ class FetchExchange extends Exchange {
   answer(response) {
     if (this.over || this.headSent) return; // nobody waits, or an error was sent
     const light = response !== null && typeof response === 'object' ? response[kLight] : undefined;
-    if (light !== undefined && light.native === null) {
-      const upgrade = response[kUpgrade];
-      if (upgrade === undefined) this.answerLight(light);
-      else this.becomeWebSocket(upgrade);
+    const upgrade = light !== undefined ? response[kUpgrade] : undefined;
+    if (upgrade !== undefined) {
+      this.becomeWebSocket(upgrade, light);
+    } else if (this.accepted !== null && response instanceof NativeResponse && response.ok) { // middleware makes new ones at times
+      this.failed(new TypeError('the handler accepted a WebSocket: it must return the response of upgradeWebSocket() itself'));
+    } else if (light !== undefined && light.native === null) {
+      this.answerLight(light);
     } else if (response instanceof NativeResponse) {
       this.answerNative(light === undefined ? response : light.native);
     } else {
@@ -386,11 +393,15 @@ class FetchExchange extends Exchange {
     if (this.socket !== null) this.resource.runInAsyncScope(goingAway, null, this);
   }
 
-  becomeWebSocket({ head, socket }) {
+  // becomeWebSocket accepts with what the program has put into the response besides.
+  becomeWebSocket({ head, socket }, light) {
     this.socket = socket;
     const early = this.pieces;
     this.pieces = [];
-    this.turnOpaque(Buffer.from(head, 'latin1'), 101);
+    const list = light.native !== null ? flat(light.native.headers) : light.headers !== null ? flat(light.headers) : [];
+    let more = '';
+    for (let i = 0; i < list.length; i += 2) if (!OF_HANDSHAKE.test(list[i])) more += `${list[i]}: ${list[i + 1]}\r\n`;
+    this.turnOpaque(Buffer.from(`${head}${more}\r\n`, 'latin1'), 101);
     socket.opened(this);
     for (const piece of early) socket.received(piece);
   }

@@ -70,6 +70,7 @@ class Info {
     const { headers, url } = x.request;
     const head = handshake(x.text[0], (name) => headers.get(name), protocol);
     const socket = new ServerWebSocket(url.replace(/^http/, 'ws'), protocol || '', maxPayload);
+    x.accepted = socket;
     const response = new LightResponse();
     response[kUpgrade] = { head, socket };
     return { socket, response };

@@ -55,15 +55,20 @@ class ServerWebSocket extends EventTarget {
     this.readyState = CONNECTING;
     this.x = null;
     this.receiver = new Receiver(this, maxPayload);
+    this.queue = null; // frames, and the Blob that they wait for
     this.sentClose = false;
     this.timer = null;
     this.handlers = { open: null, message: null, error: null, close: null };
-    for (const name of ['x', 'receiver', 'sentClose', 'timer', 'handlers']) {
+    for (const name of ['x', 'receiver', 'queue', 'sentClose', 'timer', 'handlers']) {
       Object.defineProperty(this, name, { enumerable: false });
     }
   }
 
-  get bufferedAmount() { return this.x === null ? 0 : this.x.heldBytes; }
+  get bufferedAmount() {
+    let n = this.x === null ? 0 : this.x.heldBytes;
+    if (this.queue !== null) for (const frame of this.queue) n += frame instanceof Blob ? frame.size : frame.length;
+    return n;
+  }
 
   send(data) {
     if (this.readyState === CONNECTING) throw new DOMException('the WebSocket is not open yet', 'InvalidStateError');
@@ -71,14 +76,8 @@ class ServerWebSocket extends EventTarget {
     if (typeof data === 'string') this.write(encode(TEXT, Buffer.from(data, 'utf8')));
     else if (ArrayBuffer.isView(data)) this.write(encode(BINARY, Buffer.from(data.buffer, data.byteOffset, data.byteLength)));
     else if (data instanceof ArrayBuffer) this.write(encode(BINARY, Buffer.from(data)));
-    else if (data instanceof Blob) this.sendBlob(data);
+    else if (data instanceof Blob) this.write(data);
     else this.write(encode(TEXT, Buffer.from(String(data), 'utf8')));
-  }
-
-  sendBlob(blob) {
-    blob.arrayBuffer().then((bytes) => {
-      if (this.readyState === OPEN) this.write(encode(BINARY, Buffer.from(bytes)));
-    });
   }
 
   // ping asks for a sign of life; browsers answer by themselves.
@@ -109,8 +108,42 @@ class ServerWebSocket extends EventTarget {
     if (this.readyState === OPEN) this.sayClose(1001, '');
   }
 
-  write(bytes) {
-    this.x.body(bytes, null, null);
+  // write sends a frame, or a message of what is in a Blob, which has to be read
+  // first: all that is written meanwhile waits behind it.
+  write(frame) {
+    if (this.queue !== null) {
+      this.queue.push(frame);
+    } else if (frame instanceof Blob) {
+      this.queue = [frame];
+      this.readBlobs();
+    } else {
+      this.x.body(frame, null, null);
+    }
+  }
+
+  async readBlobs() {
+    const { queue } = this;
+    try {
+      while (queue.length > 0) {
+        const [first] = queue;
+        const frame = first instanceof Blob ? encode(BINARY, Buffer.from(await first.arrayBuffer())) : first;
+        if (this.readyState === CLOSED) break;
+        this.x.body(frame, null, null);
+        queue.shift();
+      }
+      this.queue = null;
+    } catch (err) { // such as a file that has changed
+      this.broken(err, 1011, '');
+    }
+  }
+
+  // broken ends it for an error, of which the client is told a code and a reason.
+  broken(err, code, reason) {
+    if (this.readyState === CLOSED) return;
+    this.dispatchEvent(new ErrorEvent(err));
+    this.queue = null;
+    if (!this.sentClose) this.write(encodeClose(code, reason));
+    this.over(1006, '', false);
   }
 
   // ---- called by the exchange ----
@@ -128,9 +161,7 @@ class ServerWebSocket extends EventTarget {
     } catch (err) {
       if (!(err instanceof WebSocketError)) throw err;
       this.receiver.done = true;
-      this.dispatchEvent(new ErrorEvent(err));
-      if (!this.sentClose) this.write(encodeClose(err.status, err.message.slice(0, 120)));
-      this.over(1006, '', false);
+      this.broken(err, err.status, err.message.slice(0, 120));
     }
   }
 
@@ -154,6 +185,7 @@ class ServerWebSocket extends EventTarget {
   ponged() {}
 
   closed(code, reason) {
+    this.queue = null; // the client takes nothing any more
     if (!this.sentClose) this.write(encodeClose(code === 1005 ? undefined : code, ''));
     this.over(code, reason, true);
   }
@@ -184,7 +216,7 @@ for (const name of ['open', 'message', 'error', 'close']) {
 }
 
 // handshake checks a request (RFC 6455 section 4.2.1) and makes the head of the
-// answer. header(name) gives a field of the request, or null.
+// answer, without the empty line. header(name) gives a field of the request, or null.
 function handshake(method, header, protocol) {
   if (method !== 'GET') throw new TypeError('a WebSocket begins with GET');
   if ((header('upgrade') || '').toLowerCase() !== 'websocket') throw new TypeError('the request does not ask for a WebSocket');
@@ -197,7 +229,7 @@ function handshake(method, header, protocol) {
   }
   const accept = crypto.createHash('sha1').update(key + GUID).digest('base64');
   return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${
-    protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ''}\r\n`;
+    protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ''}`;
 }
 
 module.exports = { ServerWebSocket, handshake, MAX_PAYLOAD };
