@@ -241,6 +241,8 @@ export class InboundTcpSocket {
 export interface HTTPResponse {
   status: number;
   headers: Headers;
+  /** It was ended, or the client has left. */
+  readonly closed: boolean;
   write(bytes: Uint8Array | string): boolean;
   drained(): Promise<void>;
   end(bytes?: Uint8Array | string): void;
@@ -252,7 +254,7 @@ export class HTTPServer {
   constructor(host: string | undefined, port: number | string);
   readonly url: string | undefined;
   readonly port: number | undefined;
-  readonly ready: Promise<unknown>;
+  readonly ready: Promise<unknown> | null;
   listen(handler: (request: Request, response: HTTPResponse, error: Error | null) => unknown): this;
   close(force?: boolean): Promise<void>;
 }

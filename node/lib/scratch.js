@@ -23,6 +23,26 @@ function prefixOf(scheme, host, port) {
   return `${scheme}://${name.includes(':') && name[0] !== '[' ? `[${name}]` : name}:${n}/`;
 }
 
+function check(bytes) {
+  if (typeof bytes !== 'string' && !(bytes instanceof Uint8Array)) {
+    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'write() takes a string or a Uint8Array');
+  }
+}
+
+// soon resolves for a loop that writes to a client who has left and only waits for
+// drained(): it must not keep everything else from running.
+function soon() {
+  return new Promise((resolve) => { setImmediate(resolve); });
+}
+
+function notRunning() {
+  return coded(Error, 'ERR_SERVER_NOT_RUNNING', 'close() was called before listen()');
+}
+
+function listensAlready() {
+  return coded(Error, 'ERR_SERVER_ALREADY_LISTEN', 'listen() was called before');
+}
+
 // TcpExchange is one client's connection.
 class TcpExchange extends Exchange {
   constructor(loop, id, flags, b, start, end, registration) {
@@ -110,16 +130,15 @@ class TcpResponse {
   // write sends bytes, or text as UTF-8. It returns false if more should wait for
   // drained().
   write(bytes) {
-    if (typeof bytes !== 'string' && !(bytes instanceof Uint8Array)) {
-      throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'write() takes a string or a Uint8Array');
-    }
+    check(bytes);
     if (this.#x.over || bytes.length === 0) return !this.#x.over;
     return this.#x.body(bytes, 'utf8', null);
   }
 
   // drained resolves when more may be written.
   drained() {
-    if (this.#x.held === null || this.#x.over) return Promise.resolve();
+    if (this.#x.over) return soon();
+    if (this.#x.held === null) return Promise.resolve();
     if (this.#waiting === null) {
       this.#waiting = {};
       this.#waiting.promise = new Promise((resolve) => { this.#waiting.resolve = resolve; });
@@ -167,7 +186,7 @@ class InboundTcpSocket {
   // failure ends the process.
   listen(handler) {
     if (typeof handler !== 'function') throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'listen() takes a function (request, response, error)');
-    if (this.registration !== null) throw coded(Error, 'ERR_SERVER_ALREADY_LISTEN', 'listen() was called before');
+    if (this.registration !== null) throw listensAlready();
     this.handler = handler;
     const url = this.prefix;
     this.registration = {
@@ -188,7 +207,11 @@ class InboundTcpSocket {
 
   // close takes no more clients and closes the connections of those that are there.
   async close() {
-    await front.unregister(this.registration);
+    if (this.handler === null) throw notRunning();
+    const { registration } = this;
+    if (registration === null) return;
+    this.registration = null;
+    await front.unregister(registration);
     for (const x of [...this.connections]) x.response.end();
   }
 }
@@ -196,43 +219,66 @@ class InboundTcpSocket {
 // HTTPResponse is what goes to the client of one request: `status` and `headers`
 // until the first write, then bytes or text.
 class HTTPResponse {
-  #resolve;
+  #answer; // { resolve, reject } of what serve() waits for
 
   #controller = null;
 
   #pulled = null;
 
-  constructor(resolve) {
-    this.#resolve = resolve;
+  #over = false;
+
+  constructor(answer) {
+    this.#answer = answer;
     this.status = 200;
     this.headers = new Headers();
   }
 
+  // closed: it was ended, or cut because the client has left.
+  get closed() { return this.#over; }
+
   // write sends a piece of the body; the first one sends the head before it. It
   // returns false if more should wait for drained().
   write(bytes) {
+    check(bytes);
+    if (this.#over) return false;
     const controller = this.#begin();
     controller.enqueue(typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes);
     return controller.desiredSize > 0;
   }
 
   drained() {
+    if (this.#over) return soon();
     return this.#begin().desiredSize > 0 ? Promise.resolve() : new Promise((resolve) => { this.#pulled = resolve; });
   }
 
   // end completes the response.
   end(bytes) {
+    if (this.#over) return;
     if (this.#controller === null) {
-      this.#resolve(new Response(bytes === undefined ? null : bytes, { status: this.status, headers: this.headers }));
-      this.#controller = null;
+      this.respondWith(new Response(bytes === undefined ? null : bytes, { status: this.status, headers: this.headers }));
       return;
     }
     if (bytes !== undefined) this.write(bytes);
+    this.#over = true;
     this.#controller.close();
   }
 
   // respondWith answers with a Response of the web's standard.
-  respondWith(response) { this.#resolve(response); }
+  respondWith(response) {
+    this.#over = true;
+    this.#answer.resolve(response);
+  }
+
+  // failed: the handler threw. What was begun is cut.
+  failed(err) {
+    if (this.#over) {
+      console.error(err);
+      return;
+    }
+    this.#over = true;
+    if (this.#controller === null) this.#answer.reject(err);
+    else this.#controller.error(err);
+  }
 
   #begin() {
     if (this.#controller === null) {
@@ -244,9 +290,12 @@ class HTTPResponse {
       const body = new ReadableStream({
         start: (controller) => { this.#controller = controller; },
         pull: pulled,
-        cancel: pulled,
+        cancel: () => {
+          this.#over = true;
+          pulled();
+        },
       }, { size: (piece) => piece.length, highWaterMark: 65536 });
-      this.#resolve(new Response(body, { status: this.status, headers: this.headers }));
+      this.#answer.resolve(new Response(body, { status: this.status, headers: this.headers }));
     }
     return this.#controller;
   }
@@ -255,20 +304,34 @@ class HTTPResponse {
 class HTTPServer {
   #server = null;
 
+  #closed = false;
+
   constructor(host, port) {
     this.prefix = prefixOf('http', host, port);
+    this.ready = null;
   }
 
   // listen calls handler(request, response, error): request is a Request of the web's
-  // standard. error is set, and request and response are null, if there is no server.
+  // standard. error is set when the client has left, and, with null for request and
+  // response, if there is no server.
   listen(handler) {
     if (typeof handler !== 'function') throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'listen() takes a function (request, response, error)');
+    if (this.#server !== null && !this.#closed) throw listensAlready();
+    this.#closed = false;
     this.#server = serve({
       url: this.prefix,
       fetch: (request) => new Promise((resolve, reject) => {
-        const response = new HTTPResponse(resolve);
-        request.signal.addEventListener('abort', () => handler(request, response, request.signal.reason));
-        Promise.resolve(handler(request, response, null)).catch(reject);
+        const response = new HTTPResponse({ resolve, reject });
+        const call = async (err) => {
+          try {
+            const returned = await handler(request, response, err);
+            if (returned instanceof Response) response.respondWith(returned);
+          } catch (thrown) {
+            response.failed(thrown);
+          }
+        };
+        request.signal.addEventListener('abort', () => call(request.signal.reason));
+        call(null);
       }),
     });
     this.ready = this.#server.ready;
@@ -276,9 +339,14 @@ class HTTPServer {
     return this;
   }
 
-  get url() { return this.#server.url; }
-  get port() { return this.#server.port; }
-  close(force) { return this.#server.close(force); }
+  get url() { return this.#server === null ? undefined : this.#server.url; }
+  get port() { return this.#server === null ? undefined : this.#server.port; }
+
+  async close(force) {
+    if (this.#server === null) throw notRunning();
+    this.#closed = true;
+    await this.#server.close(force);
+  }
 }
 
 module.exports = { InboundTcpSocket, HTTPServer };

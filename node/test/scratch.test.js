@@ -115,6 +115,92 @@ test('HTTPServer', { timeout }, async (t) => {
   assert.strictEqual((await request(server.port, { path: '/big' })).body.length, 64 * 65536);
 });
 
+test('HTTPServer: a client that leaves costs nobody anything', { timeout }, async (t) => {
+  const said = [];
+  t.mock.method(console, 'error', (err) => said.push(err.message));
+  let begun;
+  let stopped;
+  const server = new HTTPServer('127.0.0.1', 0).listen((req, response, error) => {
+    if (req.url.endsWith('/alive')) return response.end('yes');
+    if (error !== null) { // a program that does not look at it would do this
+      response.write('again');
+      return response.end('and again');
+    }
+    const timer = setInterval(async () => {
+      if (!response.write(Buffer.alloc(100000))) await response.drained();
+      begun();
+      if (!response.closed) return;
+      clearInterval(timer);
+      stopped();
+    }, 1);
+  });
+  await server.ready;
+  t.after(() => server.close(true));
+  for (const writes of [1, 3]) {
+    const socket = net.connect(server.port, '127.0.0.1');
+    const stop = new Promise((resolve) => { stopped = resolve; });
+    for (let i = 0; i < writes; i++) {
+      const one = new Promise((resolve) => { begun = resolve; });
+      if (i === 0) socket.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+      await one;
+      socket.read();
+    }
+    socket.resetAndDestroy();
+    await stop;
+  }
+  assert.strictEqual((await request(server.port, { path: '/alive' })).body, 'yes');
+  assert.deepStrictEqual(said, []);
+});
+
+test('HTTPServer: mistakes of the handler', { timeout }, async (t) => {
+  const said = [];
+  t.mock.method(console, 'error', (err) => said.push(err.message));
+  const server = new HTTPServer('127.0.0.1', 0).listen(async (req, response) => {
+    switch (new URL(req.url).pathname) {
+      case '/number': response.write(5); break;
+      case '/twice':
+        response.write('a');
+        response.end('b');
+        response.end('c');
+        assert.strictEqual(response.write('d'), false);
+        await response.drained();
+        break;
+      case '/late':
+        response.end('x');
+        throw new Error('behind the end');
+      case '/middle':
+        response.write('x'.repeat(100000));
+        await response.drained();
+        throw new Error('in the middle');
+      default: return new Response('returned');
+    }
+    return undefined;
+  });
+  await server.ready;
+  t.after(() => server.close(true));
+  const ask = (path) => request(server.port, { path }).then((r) => `${r.status} ${r.body}`, (err) => err.code);
+  assert.strictEqual(await ask('/number'), '500 Internal Server Error\n');
+  assert.strictEqual(await ask('/twice'), '200 ab');
+  assert.strictEqual(await ask('/late'), '200 x');
+  assert.strictEqual(await ask('/middle'), 'ECONNRESET');
+  assert.strictEqual(await ask('/'), '200 returned');
+  assert.deepStrictEqual(said, ['write() takes a string or a Uint8Array', 'behind the end', 'in the middle']);
+});
+
+test('listen and close out of order', { timeout }, async () => {
+  for (const Class of [InboundTcpSocket, HTTPServer]) {
+    const server = new Class('127.0.0.1', 0);
+    await assert.rejects(server.close(), { code: 'ERR_SERVER_NOT_RUNNING' });
+    assert.deepStrictEqual([server.url, server.port, server.ready], [undefined, undefined, null]);
+    await server.listen(() => {}).ready;
+    assert.throws(() => server.listen(() => {}), { code: 'ERR_SERVER_ALREADY_LISTEN' });
+    await server.close();
+    await server.close();
+    await server.listen(() => {}).ready;
+    await server.close();
+  }
+});
+
 // example starts one and gives its port.
 async function example(t, name) {
   const file = path.join(__dirname, '..', '..', 'examples', 'node', 'from-scratch', name);

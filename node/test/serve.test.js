@@ -223,6 +223,26 @@ test('a client that leaves after its request aborts the signal', { timeout }, as
   await abort;
 });
 
+test('a stream that is made for nobody is cancelled', { timeout }, async (t) => {
+  for (const Response of [globalThis.Response, httpsys.Response]) {
+    let begun;
+    const began = new Promise((resolve) => { begun = resolve; });
+    let cancelled;
+    const cancel = new Promise((resolve) => { cancelled = resolve; });
+    const server = await serving(t, async (req) => {
+      const left = once(req.signal, 'abort');
+      begun();
+      await left;
+      return new Response(new ReadableStream({ cancel: cancelled }));
+    });
+    const lost = request(server.port).catch(() => {});
+    await began;
+    server.close(true);
+    await lost;
+    assert.strictEqual((await cancel).name, 'AbortError');
+  }
+});
+
 test('a client that says no more gets its answer', { timeout }, async (t) => {
   const { port } = await serving(t, async () => {
     await new Promise(setImmediate);

@@ -255,7 +255,10 @@ class FetchExchange extends Exchange {
 
   // answer sends what the handler returned.
   answer(response) {
-    if (this.over || this.headSent) return; // nobody waits, or an error was sent
+    if (this.over || this.headSent) { // nobody waits, or an error was sent
+      discard(response);
+      return;
+    }
     const light = response !== null && typeof response === 'object' ? response[kLight] : undefined;
     const upgrade = light !== undefined ? response[kUpgrade] : undefined;
     if (upgrade !== undefined) {
@@ -512,6 +515,14 @@ function goneSocket(x) {
 
 function goingAway(x) {
   x.socket.goingAway();
+}
+
+// discard tells the source of a body that nobody will read it.
+function discard(response) {
+  if (!(response instanceof NativeResponse)) return;
+  const light = response[kLight];
+  const native = light === undefined ? response : light.native;
+  if (native !== null && native.body !== null && !native.body.locked) native.body.cancel(disconnected()).catch(() => {});
 }
 
 function disconnected() {
