@@ -80,7 +80,6 @@ class HttpExchange extends Exchange {
       this.takeBytes();
       return;
     }
-    socket[kRead] += this.length > 0 ? this.length : 0;
 
     const req = new listener.Request(socket);
     this.req = req;

@@ -802,6 +802,17 @@ both('what is destroyed behind a complete answer: the client has it, and the con
   }
 });
 
+both('socket.bytesRead counts a body once', async (t, http) => {
+  const port = await listening(t, http.createServer((req, res) => {
+    req.resume();
+    req.on('end', () => res.end(String(req.socket.bytesRead)));
+  }));
+  for (const headers of [{ 'Content-Length': 100000 }, { 'Transfer-Encoding': 'chunked' }]) {
+    const read = Number((await request(port, { method: 'POST', headers }, Buffer.alloc(100000))).body);
+    assert.ok(read >= 100000 && read < 101000, String(read)); // with Node, the head is among them
+  }
+});
+
 both('many servers ask for a free port at once', async (t, http) => {
   const servers = Array.from({ length: 300 }, () => http.createServer());
   const ports = await Promise.all(servers.map((server) => listening(t, server)));
