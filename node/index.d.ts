@@ -38,6 +38,32 @@ export interface FragmentOptions {
   tags?: string | string[];
 }
 
+/** What a client and the daemon have agreed on. */
+export interface TlsInfo {
+  protocol: string;
+  cipher: string;
+  servername: string;
+  alpn: string;
+  resumed: boolean;
+}
+
+/** req.client in the shape of the old module; empty if the client has shown no certificate. */
+export interface ClientCertificate {
+  authorized?: boolean;
+  /** `CERT_E_EXPIRED`, …, or a number such as `0x800b010b`. */
+  authorizationError?: string;
+  getPeerCertificate?(): {
+    subject: string;
+    issuer: string;
+    valid_from: string;
+    valid_to: string;
+    /** SHA-1. */
+    fingerprint: string;
+    /** The DER bytes, with HTTPSYS_EXPORT_CLIENT_CERT. */
+    encoded?: Buffer;
+  };
+}
+
 /** What servers do with the daemon's cache. A name is a URL below a prefix of the server, or a path at its first one. */
 export interface Fragments {
   /** Stores bytes at the daemon, to put them into responses; resolves with the canonical name. They may be gone at any time: the daemon may need the room. */
@@ -53,7 +79,7 @@ export interface Fragments {
 declare module 'net' {
   interface Server {
     /** Listens on URL prefixes at the daemon (servers of httpsys, or after slipstream()). */
-    listen(url: Prefix | string[], listeningListener?: () => void): this;
+    listen(url: Prefix | URL | string[], listeningListener?: () => void): this;
     listen(options: ListenOptions, listeningListener?: () => void): this;
     /** The prefixes on which the server listens, in canonical form. */
     urls?: string[];
@@ -78,7 +104,11 @@ declare module 'http' {
       authority: string;
       /** The daemon's number of the client's connection. */
       connection: number;
+      /** What the client and the daemon have agreed on; undefined without TLS. */
+      readonly tls: TlsInfo | undefined;
     };
+    /** Of a request to a server of httpsys.https(): what the client has shown. Else the socket, as in Node: write req.socket. */
+    client: ClientCertificate;
   }
 
   interface ServerResponse {
@@ -126,7 +156,7 @@ export interface RequestInfo {
   readonly secure: boolean;
   /** What the client has shown, and the daemon's verdict on it (`trusted`, `expired`, …); undefined if it has shown none. */
   readonly clientCertificate: { authorized: boolean; verdict: string; reason: string; certificate: X509Certificate } | undefined;
-  readonly tls: { protocol: string; cipher: string; servername: string; alpn: string; resumed: boolean } | undefined;
+  readonly tls: TlsInfo | undefined;
   /** Keeps the server from closing before the promise is settled. */
   waitUntil(promise: Promise<unknown>): void;
   passThroughOnException(): void;
@@ -201,6 +231,8 @@ export interface HttpsysServer extends Fragments {
   shutdown(): Promise<void>;
   ref(): this;
   unref(): this;
+  /** close(), where the program's Node has Symbol.asyncDispose. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export function serve(options: ServeOptions): HttpsysServer;

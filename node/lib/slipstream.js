@@ -10,6 +10,7 @@ const { install, kOldClient } = require('./listen');
 const { installResponse } = require('./fragments');
 const { HttpExchange, kInfo } = require('./http-exchange');
 const response = require('./response');
+const { agreed } = require('./tls');
 const { version } = require('../package.json');
 
 const PROTOCOLS = { 10: '1.0', 11: '1.1', 20: '2', 30: '3' };
@@ -31,7 +32,7 @@ function prepare() {
     get() {
       const x = this[kInfo];
       if (!(x instanceof HttpExchange)) return undefined;
-      return { protocol: PROTOCOLS[x.version], authority: x.text[2], connection: x.connection, get tls() { return x.facts; } };
+      return { protocol: PROTOCOLS[x.version], authority: x.text[2], connection: x.connection, get tls() { return agreed(x.facts); } };
     },
   });
 }

@@ -109,11 +109,18 @@ function cipher({ cipherSuite }) {
 function protocol({ version }) { return VERSIONS[version] || null; }
 function isResumed({ flags }) { return (flags & RESUMED) !== 0; }
 
+// agreed is what a client and the daemon have agreed on; undefined without TLS.
+function agreed(facts) {
+  if (facts === undefined || facts.version === 0) return undefined;
+  return { protocol: protocol(facts), cipher: cipher(facts).standardName, servername: facts.serverName, alpn: facts.protocol, resumed: isResumed(facts) };
+}
+
 // ---- the shape of the module that ran on HTTP.SYS ----
 
+// It had one name for what was revoked, whichever of two codes said so.
 const OLD_NAMES = {
   0x800B0101: 'CERT_E_EXPIRED', 0x800B0112: 'CERT_E_UNTRUSTEDCA', 0x80096004: 'TRUST_E_CERT_SIGNATURE',
-  0x80092010: 'CRYPT_E_REVOKED', 0x800B0109: 'CERT_E_UNTRUSTEDROOT', 0x800B0110: 'CERT_E_WRONG_USAGE',
+  0x80092010: 'CRYPT_E_REVOKED', 0x800B010C: 'CRYPT_E_REVOKED', 0x800B0109: 'CERT_E_UNTRUSTEDROOT', 0x800B0110: 'CERT_E_WRONG_USAGE',
   0x80092012: 'CRYPT_E_NO_REVOCATION_CHECK', 0x80092013: 'CRYPT_E_REVOCATION_OFFLINE', 0x800B010A: 'CERT_E_CHAINING',
 };
 
@@ -275,4 +282,4 @@ function keyText(key, passphrase) {
   return crypto.createPrivateKey({ key: pem, passphrase: secret }).export({ type: 'pkcs8', format: 'pem' });
 }
 
-module.exports = { TRUSTED, verifyError, peerCertificate, x509, cipher, protocol, isResumed, oldClient, certificateOf };
+module.exports = { TRUSTED, verifyError, peerCertificate, x509, cipher, protocol, isResumed, agreed, oldClient, certificateOf };

@@ -5,6 +5,8 @@
 
 const test = require('node:test');
 const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
 const { once } = require('node:events');
 const tls = require('node:tls');
 const net = require('node:net');
@@ -13,7 +15,8 @@ const nodeHttps = require('node:https');
 const daemon = require('./support/daemon');
 const pki = require('./support/pki');
 const httpsys = require('..');
-const { listening } = require('./support/client');
+const { oldClient } = require('../lib/tls');
+const { listening, request } = require('./support/client');
 
 const timeout = 20000;
 const ca = pki.authority('root');
@@ -252,6 +255,30 @@ test('httpsys.https() gives the shape of the old module', { timeout }, async (t)
     const bad = JSON.parse((await get(port, clients[who])).body);
     assert.deepStrictEqual([bad.authorized, bad.error, typeof bad.certificate.subject], [false, error, 'string']);
   }
+});
+
+// Each verdict of docs/channel.md section 4.1, with the code that the daemon sends.
+test('the old names of what is wrong with a certificate', () => {
+  const said = {};
+  const table = fs.readFileSync(path.join(__dirname, '..', '..', 'docs', 'channel.md'), 'utf8');
+  for (const [, verdict, name, code] of table.matchAll(/^\| (\d+) \| `([a-z-]+)` \| [^|]* \| \w+ (0x[0-9A-F]{8}) \|$/gm)) {
+    said[name] = oldClient({ presented: 1, verdict: Number(verdict), verdictCode: Number(code) }).authorizationError;
+  }
+  assert.deepStrictEqual(said, {
+    expired: 'CERT_E_EXPIRED', 'not-yet-valid': 'CERT_E_EXPIRED', 'untrusted-root': 'CERT_E_UNTRUSTEDROOT', 'incomplete-chain': 'CERT_E_CHAINING',
+    'bad-signature': 'TRUST_E_CERT_SIGNATURE', 'weak-signature': 'TRUST_E_CERT_SIGNATURE', 'wrong-usage': 'CERT_E_WRONG_USAGE', 'invalid-ca': '0x800b0103',
+    'not-permitted': '0x800b0114', revoked: 'CRYPT_E_REVOKED', 'revocation-unknown': 'CRYPT_E_NO_REVOCATION_CHECK',
+    'revocation-offline': 'CRYPT_E_REVOCATION_OFFLINE', invalid: '0x800b010b',
+  });
+});
+
+test('req.httpsys.tls', { timeout }, async (t) => {
+  const tell = (req, res) => res.end(JSON.stringify([req.httpsys.tls]));
+  const port = await listening(t, slipstreamed.createServer(pair, tell));
+  assert.deepStrictEqual(JSON.parse((await get(port, { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' })).body),
+    [{ protocol: 'TLSv1.2', cipher: 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', servername: 'localhost', alpn: '', resumed: false }]);
+  const plain = httpsys.http().createServer(tell).on('connection', () => {}); // the daemon tells of plain ones, too
+  assert.deepStrictEqual(JSON.parse((await request(await listening(t, plain))).body), [null]);
 });
 
 test('what the daemon cannot take is said as an error of listen', { timeout }, async () => {

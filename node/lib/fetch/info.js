@@ -4,7 +4,7 @@
 
 const { handshake, ServerWebSocket, MAX_PAYLOAD } = require('../websocket/socket');
 const { place } = require('../socket');
-const { TRUSTED, cipher, isResumed, protocol, x509 } = require('../tls');
+const { TRUSTED, agreed, x509 } = require('../tls');
 const { RequestFlag } = require('../channel/frame');
 const { LightResponse } = require('./response');
 
@@ -33,9 +33,7 @@ class Info {
 
   // tls is what the client and the daemon have agreed on; undefined without TLS.
   get tls() {
-    const { facts } = this.#x;
-    if (!this.secure || facts === undefined) return undefined;
-    return { protocol: protocol(facts), cipher: cipher(facts).standardName, servername: facts.serverName, alpn: facts.protocol, resumed: isResumed(facts) };
+    return agreed(this.#x.facts);
   }
 
   // waitUntil keeps the server from closing before the promise is settled.
