@@ -155,7 +155,11 @@ function oldClient(facts, encoded) {
 // section 3.2) for the options of a tls.Server, or undefined if it has none: then
 // the administrator's binding counts.
 function certificateOf(server) {
-  const { key, cert, ca, pfx, passphrase, requestCert } = server;
+  const { key, cert, ca, crl, pfx, passphrase, requestCert } = server;
+  // Not to look would let those in whose certificates were revoked.
+  if (requestCert === true && present(crl)) {
+    throw coded(Error, 'ENOTSUP', 'crl: a revocation list is the administrator\'s to give, with the certificate: `httpsys add sslcert … crl=FILE`');
+  }
   const pem = [];
   if (present(pfx)) {
     for (const file of [].concat(pfx)) {
@@ -182,6 +186,8 @@ function certificateOf(server) {
 
 const NUMBERS = { 'TLSv1': 0x0301, 'TLSv1.1': 0x0302, 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 };
 const PROTOCOLS = { TLSv1_method: 0x0301, TLSv1_1_method: 0x0302, TLSv1_2_method: 0x0303 }; // and _server_
+const { SSL_OP_NO_TLSv1, SSL_OP_NO_TLSv1_1, SSL_OP_NO_TLSv1_2, SSL_OP_NO_TLSv1_3 } = crypto.constants;
+const WITHOUT = { 0x0301: SSL_OP_NO_TLSv1, 0x0302: SSL_OP_NO_TLSv1_1, 0x0303: SSL_OP_NO_TLSv1_2, 0x0304: SSL_OP_NO_TLSv1_3 };
 const GROUPS = {
   'P-256': 23, 'prime256v1': 23, 'secp256r1': 23, 'P-384': 24, 'secp384r1': 24, 'P-521': 25, 'secp521r1': 25, 'X25519': 29, 'x25519': 29,
   'X25519MLKEM768': 4588, 'SecP256r1MLKEM768': 4587, 'SecP384r1MLKEM1024': 4589,
@@ -189,11 +195,14 @@ const GROUPS = {
 
 // spoken is what a program sets of TLS itself, as far as it differs from Node's own
 // values; everything else is the daemon's.
-function spoken({ minVersion, maxVersion, secureProtocol, ciphers, ecdhCurve }) {
+function spoken({ minVersion, maxVersion, secureProtocol, secureOptions, ciphers, ecdhCurve }) {
   const s = {};
   const only = PROTOCOLS[String(secureProtocol).replace('_server_', '_')];
-  const least = only || NUMBERS[minVersion || tls.DEFAULT_MIN_VERSION];
-  const most = only || NUMBERS[maxVersion || tls.DEFAULT_MAX_VERSION];
+  let least = only || NUMBERS[minVersion || tls.DEFAULT_MIN_VERSION];
+  let most = only || NUMBERS[maxVersion || tls.DEFAULT_MAX_VERSION];
+  while (least <= most && (secureOptions & WITHOUT[least]) !== 0) least++;
+  while (least <= most && (secureOptions & WITHOUT[most]) !== 0) most--;
+  if (least > most) throw coded(Error, 'ENOTSUP', 'secureOptions: no version of TLS is left');
   if (least !== undefined && least !== NUMBERS['TLSv1.2']) s.min_version = least;
   if (most !== undefined && most !== NUMBERS['TLSv1.3']) s.max_version = most;
   if (ciphers !== undefined) {

@@ -5,6 +5,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert');
+const { constants } = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const { once } = require('node:events');
@@ -154,6 +155,9 @@ both('versions, cipher suites and groups of a server', async (t, https) => {
     [{ maxVersion: 'TLSv1.2' }, {}, /^TLSv1.2 /],
     [{ minVersion: 'TLSv1.3' }, { maxVersion: 'TLSv1.2' }, null],
     [{ secureProtocol: 'TLSv1_2_method' }, { minVersion: 'TLSv1.3' }, null],
+    [{ secureOptions: constants.SSL_OP_NO_TLSv1_3 | constants.SSL_OP_NO_TLSv1 }, {}, /^TLSv1.2 /],
+    [{ secureOptions: constants.SSL_OP_NO_TLSv1_2 }, { maxVersion: 'TLSv1.2' }, null],
+    [{ secureOptions: constants.SSL_OP_NO_TLSv1_2 }, {}, /^TLSv1.3 /],
     [{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305' }, {}, /^TLSv1.2 ECDHE-ECDSA-CHACHA20-POLY1305$/],
     [{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE+AESGCM:!AES128' }, {}, /^TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384$/],
     [{ maxVersion: 'TLSv1.2', ciphers: 'HIGH:!CHACHA20' }, { ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305' }, null],
@@ -282,12 +286,18 @@ test('req.httpsys.tls', { timeout }, async (t) => {
 });
 
 test('what the daemon cannot take is said as an error of listen', { timeout }, async () => {
-  const server = slipstreamed.createServer(pair);
-  server.ciphers = 'PSK';
-  server.listen(0);
-  const [err] = await once(server, 'error');
-  assert.deepStrictEqual([err.code, err.syscall], ['ENOTSUP', 'listen']);
-  assert.match(err.message, /httpsys has none of them/);
+  for (const [options, message] of [
+    [{ ciphers: 'PSK' }, /httpsys has none of them/],
+    [{ secureOptions: constants.SSL_OP_NO_TLSv1_2 | constants.SSL_OP_NO_TLSv1_3 }, /no version of TLS is left/],
+    [{ requestCert: true, ca: ca.cert, crl: 'a list' }, /add sslcert/],
+  ]) {
+    const server = Object.assign(slipstreamed.createServer(pair), options);
+    server.listen(0);
+    const [err] = await Promise.race([once(server, 'error'), once(server, 'listening').then(() => [{}])]);
+    server.close();
+    assert.deepStrictEqual([err.code, err.syscall], ['ENOTSUP', 'listen'], String(message));
+    assert.match(err.message, message);
+  }
 });
 
 test('without a certificate anywhere, the daemon says so', { timeout }, async () => {
