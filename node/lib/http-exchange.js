@@ -56,6 +56,7 @@ class HttpExchange extends Exchange {
     this.pendingHead = null; // what was written before the end of the head
     this.early = null; // what was written while it is open who writes on: see ahead
     this.earlyLength = 0;
+    this.whenSent = null; // the socket has ended, and waits for what the window did not allow
   }
 
   // begin runs in the context in which the server listens, and makes that of the
@@ -122,8 +123,6 @@ class HttpExchange extends Exchange {
         if (treatment === 2) this.upgrade();
       } else {
         if (this.first !== null) {
-          // A program that has begun to read would have been asked by now.
-          if (isRead(req)) req._consuming = true;
           const { first } = this;
           this.first = null;
           this.deliver(first);
@@ -204,6 +203,7 @@ class HttpExchange extends Exchange {
   finish() {
     if (this.version >= 20 && this.socket !== null) setImmediate(destroy, this.socket);
     else if (this.last) setImmediate(hangUp, this);
+    else if (this.whenSent !== null) setImmediate(this.whenSent);
     return super.finish();
   }
 
@@ -223,6 +223,7 @@ class HttpExchange extends Exchange {
     const { socket, req } = this;
     const stream = this.upgraded ? socket : req;
     if (stream._dumped || stream.destroyed) return true;
+    if (stream === req) consumed(req);
     const more = this.resource.runInAsyncScope(push, null, stream, bytes);
     // As where the parser reads: the socket rests until the program reads on.
     if (!more && stream === req) this.resource.runInAsyncScope(pause, null, socket);
@@ -388,6 +389,10 @@ class HttpExchange extends Exchange {
 
   writable() {
     if (this.socket === null || this.socket.destroyed) return;
+    if (this.whenSent !== null) {
+      this.whenSent();
+      return;
+    }
     if (this.opaque) return; // the Duplex counts for itself
     this.resource.runInAsyncScope(drain, null, this.socket);
   }
@@ -473,7 +478,7 @@ class HttpExchange extends Exchange {
     if (this.over) return;
     this.release();
     if (this.gone) {
-      this.cancel(0);
+      this.cancel(this.headSent ? 0 : 1);
     } else if (this.opaque || this.upgraded) {
       this.flushHead();
       this.dropHeld();
@@ -709,7 +714,10 @@ function finishBody(x, trailers) {
   const { req } = x;
   x.completeIn = x.loop.batches;
   req.complete = true;
-  if (trailers !== null) req._addHeaderLines(trailers, trailers.length);
+  if (trailers !== null) {
+    req._addHeaderLines(trailers, trailers.length);
+    consumed(req);
+  }
   if (req.destroyed) return;
   const state = req._readableState;
   // Where nobody reads and nobody listens, push would only note the end.
@@ -755,6 +763,12 @@ function dropBody(req) {
 function isRead(req) {
   const { resumeScheduled, readableListening } = req._readableState;
   return !req.destroyed && !req._dumped && (req._consuming || resumeScheduled || readableListening);
+}
+
+// consumed: in Node, a program that has begun to read is asked for more before its parser
+// passes the next piece of a body on; here they may come in one turn.
+function consumed(req) {
+  if (!req._consuming && isRead(req)) req._consuming = true;
 }
 
 function drain(socket) {
@@ -818,7 +832,7 @@ function clientEnded(x) {
 function clientGone(x) {
   const { socket } = x;
   x.gone = true;
-  socket.destroy();
+  socket.destroy(); // and a client that still reads gets nothing
   if (!x.over) x.cancel(0);
 }
 

@@ -123,7 +123,8 @@ const members = {
   },
 
   destroySoon() {
-    if (this[kOpaque]) {
+    const x = this[kExchange];
+    if (this[kOpaque] || (x !== null && !x.answered)) {
       net.Socket.prototype.destroySoon.call(this);
       return;
     }
@@ -163,9 +164,13 @@ const members = {
   _final(callback) {
     const x = this[kExchange];
     if (x !== null && !x.over) x.socketEnded();
-    callback();
     // Nobody is at the other end who would close: we do it for him.
-    if (!this[kOpaque]) process.nextTick(() => this.destroy());
+    const done = () => {
+      callback();
+      if (!this[kOpaque]) process.nextTick(() => this.destroy());
+    };
+    if (!this[kOpaque] && x !== null && !x.over && x.held !== null) x.whenSent = done;
+    else done();
   },
 
   _destroy(err, callback) {
@@ -178,7 +183,9 @@ const members = {
       clearTimeout(this[kTimer]);
       this[kTimer] = null;
     }
+    this._handle = CLOSING;
     net.Socket.prototype._destroy.call(this, err, callback);
+    this._handle = null;
     this[kGone]();
   },
 
@@ -216,6 +223,10 @@ const members = {
     arm(this, this.timeout, now);
   },
 };
+
+// CLOSING stands for a handle while a socket is destroyed: with one, 'close' says
+// whether there was an error.
+const CLOSING = { bytesRead: 0, bytesWritten: 0, onread: null, close: (done) => setImmediate(done) };
 
 function arm(socket, wait, now) {
   const timer = setTimeout(fire, wait, socket);

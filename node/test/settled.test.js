@@ -10,7 +10,7 @@ const net = require('node:net');
 const nodeHttp = require('node:http');
 const daemon = require('./support/daemon');
 const httpsysHttp = require('..').http();
-const { listening, request } = require('./support/client');
+const { listening, request, talk } = require('./support/client');
 
 let child;
 test.before(async () => { child = await daemon.start(); });
@@ -135,4 +135,59 @@ both('a socket that has a response takes no second one', async (t, http) => {
     res.end(code);
   }));
   assert.strictEqual((await request(port)).body, 'ERR_HTTP_SOCKET_ASSIGNED');
+});
+
+both('what a socket was given goes out before its end, however long it is', async (t, http) => {
+  const body = Buffer.alloc(300000, 'x');
+  const raw = Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`), body]);
+  const ways = {
+    '/raw': (res, socket) => socket.end(raw),
+    '/raw-soon': (res, socket) => { socket.write(raw); socket.destroySoon(); },
+    '/end': (res, socket) => { res.write(body); socket.end(); },
+    '/soon': (res, socket) => { res.write(body); socket.destroySoon(); },
+    '/both': (res, socket) => { res.write(body); setImmediate(() => { socket.end(); res.end(); }); },
+  };
+  const port = await listening(t, http.createServer((req, res) => ways[req.url](res, req.socket)));
+  for (const url of Object.keys(ways)) {
+    const got = await talk(port, `GET ${url} HTTP/1.1\r\nHost: h\r\n\r\n`);
+    assert.strictEqual(got.slice(got.indexOf('\r\n\r\n')).replace(/[^x]/g, '').length, body.length, url);
+  }
+});
+
+both('close of a socket says whether there was an error, in a turn of its own', async (t, http) => {
+  const seen = [];
+  const port = await listening(t, http.createServer((req, res) => {
+    const closed = (...args) => seen.push(req.url, ...args, req.readableEnded, req.aborted);
+    req.on('data', () => {});
+    req.socket.on('error', () => {}).on('close', closed);
+    if (req.url === '/error') req.socket.destroy(new Error('by the program'));
+    else req.socket.destroy();
+  }));
+  for (const url of ['/', '/error']) await talk(port, `GET ${url} HTTP/1.1\r\nHost: h\r\n\r\n`);
+  assert.deepStrictEqual(seen, ['/', false, true, false, '/error', true, true, false]);
+});
+
+both('a client that has closed its side, and that nobody answers, gets nothing', async (t, http) => {
+  const port = await listening(t, http.createServer(() => {}));
+  const client = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  let got = '';
+  client.setEncoding('latin1').on('data', (d) => { got += d; });
+  client.end('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+  await once(client, 'end');
+  assert.strictEqual(got, '');
+});
+
+both('who has begun to read a body when it is answered reads all of it', async (t, http) => {
+  let told;
+  const port = await listening(t, http.createServer((req, res) => {
+    let text = '';
+    req.on('data', (d) => { text += d; });
+    req.on('end', () => told([text, req._dumped, req.trailers]));
+    res.end('answer');
+  }));
+  for (const body of ['Content-Length: 4\r\n\r\nbody', 'Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nSum: 7\r\n\r\n']) {
+    const read = new Promise((resolve) => { told = resolve; });
+    await talk(port, `POST / HTTP/1.1\r\nHost: h\r\n${body}`, /answer/);
+    assert.deepStrictEqual(await read, ['body', false, body.startsWith('C') ? {} : { sum: '7' }]);
+  }
 });
