@@ -260,3 +260,47 @@ func TestWorkerDiesWithBodies(t *testing.T) {
 		})
 	}
 }
+
+// A worker that has given up its last prefix in a shared queue gets no more of
+// its requests, though it works on one: they are for those who still have one.
+// The last worker gets what was routed before.
+func TestWorkerThatIsClosing(t *testing.T) {
+	d := testkit.Start(t, testkit.Options{})
+	closing, other := d.App(testkit.AppOptions{Credit: 10}), d.App(testkit.AppOptions{})
+	reg := closing.RegisterWith(channel.RegisterParams{URL: "http://+:0/", Queue: "q"})
+	url := reg.URL
+	other.RegisterWith(channel.RegisterParams{URL: url, Queue: "q"})
+	first := d.Dial(reg)
+	first.Get("/first")
+	r := closing.Request()
+	other.Loop().Send(testkit.Credit(1))
+	closing.Unregister(reg)
+	for i := range 20 {
+		c := d.Dial(reg)
+		c.Get(fmt.Sprintf("/%d", i))
+		other.Request().Respond(200, nil, "")
+		c.WantStatus(200)
+		other.Loop().Send(testkit.Credit(1))
+	}
+	r.Respond(200, nil, "")
+	first.WantStatus(200)
+
+	// Registered again, it is a worker again; and leaves once more.
+	again := closing.RegisterWith(channel.RegisterParams{URL: url, Queue: "q"})
+	other.Unregister(reg)
+	c := d.Dial(again)
+	c.Get("/again")
+	closing.Request().Respond(200, nil, "")
+	c.WantStatus(200)
+
+	// Nobody else is there: what waits is for the one that has just closed.
+	alone := d.App(testkit.AppOptions{})
+	late := alone.Register("http://+:0/")
+	c = d.Dial(late)
+	c.Get("/late")
+	d.Waiting(1)
+	alone.Unregister(late)
+	alone.Loop().Send(testkit.Credit(1))
+	alone.Request().Respond(200, nil, "")
+	c.WantStatus(200)
+}

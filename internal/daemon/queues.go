@@ -98,6 +98,40 @@ func (s *session) join(q *queueState) {
 	}
 }
 
+// letGo takes those out of q who have given up their last prefix in it, if there
+// are others: a worker that is closing would get requests that it only can refuse.
+// Whoever is alone stays, for what was routed before.
+func (d *Daemon) letGo(q *queueState) {
+	var leaving []*session
+	for s := range q.sessions {
+		if !d.listens(s, q) {
+			leaving = append(leaving, s)
+		}
+	}
+	if len(leaving) == len(q.sessions) {
+		return
+	}
+	for _, s := range leaving {
+		delete(q.sessions, s)
+		delete(s.queues, q)
+		for i, c := range s.channels {
+			if c != nil {
+				d.units[i].loop.Do(func() { c.LeaveQueue(q.queue) })
+			}
+		}
+	}
+}
+
+// listens says whether s has a prefix whose requests go to q.
+func (d *Daemon) listens(s *session, q *queueState) bool {
+	for id := range s.regs {
+		if d.regs[id].queue == q {
+			return true
+		}
+	}
+	return false
+}
+
 // dropQueueIfUnused forgets a queue that nobody serves and nobody waits in.
 func (d *Daemon) dropQueueIfUnused(q *queueState) {
 	if len(q.sessions) == 0 && len(q.regs) == 0 && q.queue.Waiting() == 0 {

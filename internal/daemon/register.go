@@ -132,6 +132,7 @@ func (s *session) register(p channel.RegisterParams) (*channel.RegisterResult, *
 		s.offer(reg, offer)
 	}
 	s.join(q)
+	d.letGo(q)
 	if warning != "" {
 		d.log.Warn(warning, "url", reg.URL, "pid", s.peer.PID)
 	}
@@ -233,6 +234,9 @@ func (s *session) unregister(p channel.UnregisterParams) (*struct{}, *channel.Er
 		return nil, cerr
 	}
 	s.d.ports.Settle(port)
+	for _, u := range s.d.units { // whoever leaves a queue has left it
+		u.loop.Call(func() {})
+	}
 	return &struct{}{}, nil
 }
 
@@ -244,11 +248,13 @@ func (s *session) unregisterOne(p channel.UnregisterParams) (port uint16, _ *cha
 		return 0, &channel.Error{Code: channel.NotFound, Message: fmt.Sprintf("this session has no registration %d", p.ID)}
 	}
 	port = d.regs[p.ID].Prefix.Port
+	q := d.regs[p.ID].queue
 	if s.regs[p.ID]--; s.regs[p.ID] == 0 {
 		delete(s.regs, p.ID)
 		s.withdraw(p.ID)
 	}
 	d.unbind(p.ID)
+	d.letGo(q)
 	return port, nil
 }
 

@@ -190,6 +190,9 @@ func (l *Lane[T]) Only() (t Taker[T], ok bool) {
 	return l.seats[0].taker, true
 }
 
+// In says whether the seat is one of l.
+func (s *Seat[T]) In(l *Lane[T]) bool { return s.lane == l }
+
 // Leave ends the seat. It is taken out of the ring at once: in a lane that no
 // request comes to, nobody else would ever do it. What waited for its worker goes to
 // others.

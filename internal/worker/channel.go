@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -176,6 +177,18 @@ func (c *Channel) Leave() {
 		s.Leave()
 	}
 	c.seats = nil
+}
+
+// LeaveQueue does so for one queue.
+func (c *Channel) LeaveQueue(q *exchange.Queue) {
+	lane := q.Lane(c.Loop.Index)
+	c.seats = slices.DeleteFunc(c.seats, func(s *queue.Seat[*exchange.Exchange]) bool {
+		if !s.In(lane) {
+			return false
+		}
+		s.Leave()
+		return true
+	})
 }
 
 // offer takes waiting requests, one of each queue in turn, while there is

@@ -10,9 +10,9 @@ const { Exchange } = require('./channel/exchange');
 const { Session } = require('./channel/session');
 const { disconnected } = require('./http-exchange');
 const { locate } = require('./daemon');
+const { ANY_PORT, onDisconnect } = require('./workers');
 const settings = require('./settings');
 
-const ANY_PORT = /^https?:\/\/(?:[^/\]]|\[[^\]]*\])*:0+(?:\/|$)/;
 const RETRY_FIRST = 50;
 const RETRY_LAST = 5000;
 
@@ -27,6 +27,11 @@ let delay = RETRY_FIRST;
 const registrations = new Set();
 const waiting = new Set(); // registrations that a lost session took with it
 const byId = new Map(); // the daemon's number → registration
+
+// A worker that leaves its cluster takes no more requests.
+onDisconnect(() => {
+  for (const listener of new Set([...registrations].map((r) => r.listener))) listener.stop();
+});
 
 // A registration: { url, queue, timeouts, tell, exchange, referenced, registered(result),
 // refused(err), accepted(loop, facts, client, local) }. The class `exchange` is what its requests become.
@@ -166,6 +171,8 @@ async function release(registration) {
   registration.id = undefined;
   if (s === session && !s.over) {
     await Promise.all(Array.from({ length: calls }, () => s.call('unregister', { id }).catch(() => {})));
+    // What was on its way to this process is there, on other connections: read it first.
+    for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => { setImmediate(resolve); });
   }
   if (byId.get(id) === registration) byId.delete(id);
 }

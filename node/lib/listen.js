@@ -17,7 +17,7 @@ const { AsyncResource } = require('async_hooks');
 const front = require('./front');
 const fragments = require('./fragments');
 const settings = require('./settings');
-const { queueName } = require('./workers');
+const { queueName, tellPrimary } = require('./workers');
 const { HttpExchange, accepted } = require('./http-exchange');
 const { IdleConnections } = require('./idle');
 const { kExchange } = require('./socket');
@@ -145,6 +145,8 @@ class Listener {
     return this.where.address === '::' && text.charCodeAt(0) !== 0x5b ? `[::ffff:${text.replace(/:(?=\d+$)/, ']:')}` : text;
   }
 
+  stop() { this.server.close(); }
+
   // daemonStops tells the program; there is time for a goodbye on upgraded
   // connections, which end with the daemon.
   daemonStops() {
@@ -201,7 +203,7 @@ function listening(listener, results) {
   if (where.urls !== undefined) Object.assign(where, addressOf(results[0].url));
   server.urls = results.map((r) => r.url);
   server._connectionKey = `${where.family === 'IPv6' ? 6 : 4}:${where.address}:${where.port}`;
-  tellPrimary(where);
+  tellPrimary(where.given || null, where.port, where.family === 'IPv6' ? 6 : 4);
   server.emit('listening');
   listener.look();
 }
@@ -263,19 +265,6 @@ function tells(server, secure) {
 // OTHER_PARSER: the command line asks for a parser with other limits than Node's own.
 const OTHER_PARSER = settings.commandLine()
   .some((option) => /^--(?:insecure-http-parser|max-http-header-size\b)/.test(option));
-
-// ---- cluster ----
-
-// tellPrimary makes the primary emit 'listening' for this worker, which programs
-// wait for.
-function tellPrimary(where) {
-  if (!cluster.isWorker || !process.connected) return;
-  cluster.worker.state = 'listening';
-  process.send({
-    cmd: 'NODE_CLUSTER', act: 'listening',
-    address: where.given || null, port: where.port, addressType: where.family === 'IPv6' ? 6 : 4, fd: undefined,
-  });
-}
 
 // ---- the forms of listen ----
 

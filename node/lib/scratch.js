@@ -11,7 +11,7 @@ const { Exchange, EMPTY } = require('./channel/exchange');
 const { Cancel, RequestFlag } = require('./channel/frame');
 const { listenError, coded, reset } = require('./errors');
 const { place } = require('./socket');
-const { queueName } = require('./workers');
+const { queueName, tellPrimary } = require('./workers');
 const { serve } = require('./fetch/server');
 
 // prefixOf makes the prefix of a host and a port.
@@ -200,10 +200,13 @@ class InboundTcpSocket {
     this.ready = front.register(this.registration).then((result) => {
       this.url = result.url;
       this.port = Number(/:(\d+)\//.exec(result.url)[1]);
+      tellPrimary(null, this.port, 6);
       return this;
     }, (err) => { throw listenError(err, { url }); });
     return this;
   }
+
+  stop() { this.close(); }
 
   // close takes no more clients and closes the connections of those that are there.
   async close() {

@@ -198,6 +198,77 @@ test('cluster: one queue, the listening event, and a worker that dies', { timeou
   await Promise.all(slow); // those of the dead worker have failed, none hangs
 });
 
+test('cluster: a worker that is disconnected finishes what it has, and gets nothing more', { timeout }, async (t) => {
+  const d = await daemon.start();
+  t.after(() => daemon.stop(d.removeAllListeners('exit')));
+  const kinds = {
+    http: "http.createServer((req, res) => answer(req.url, (text) => res.end(text))).listen(PORT)",
+    serve: "httpsys.serve({ port: PORT, fetch: (req) => new Promise((resolve) => answer(new URL(req.url).pathname, (text) => resolve(new Response(text)))) })",
+  };
+  for (const [name, listen] of Object.entries(kinds)) {
+    const child = program(t, `
+      const cluster = require('cluster');
+      const http = require('http');
+      const httpsys = require(${JSON.stringify(path.join(__dirname, '..'))});
+      if (cluster.isPrimary) {
+        const leaving = cluster.fork();
+        cluster.once('listening', (worker, { port }) => {
+          console.log(port);
+          process.stdin.once('data', () => {
+            const other = cluster.fork();
+            cluster.once('listening', () => leaving.disconnect());
+            leaving.once('disconnect', () => console.log('disconnected'));
+            leaving.once('exit', (code) => console.log('exit ' + code));
+            process.stdin.once('data', () => leaving.process.kill('SIGUSR2'));
+          });
+        });
+      } else {
+        const held = [];
+        const answer = (url, end) => {
+          if (url !== '/held') return end(String(cluster.worker.id));
+          held.push(end);
+          console.log('begun');
+        };
+        process.on('SIGUSR2', () => held.forEach((end) => end('released')));
+        ${listen.replace('PORT', await freePort())};
+      }
+    `, { HTTPSYS_SOCKET: daemon.socket });
+    const port = Number(await child.line());
+    const held = request(port, { path: '/held' });
+    assert.strictEqual(await child.line(), 'begun', child.errors);
+    child.stdin.write('x');
+    assert.strictEqual(await child.line(), 'disconnected', name);
+    for (let row = 0; row < 20;) { // soon the other one answers all
+      const r = await request(port);
+      assert.strictEqual(r.status, 200, name);
+      row = r.body === '2' ? row + 1 : 0;
+    }
+    child.stdin.write('x');
+    assert.strictEqual((await held).body, 'released', name);
+    assert.strictEqual(await child.line(), 'exit 0', name);
+    child.kill('SIGKILL');
+  }
+});
+
+test('cluster: port 0 is another in each worker, with requests of its own', { timeout }, async (t) => {
+  const d = await daemon.start();
+  t.after(() => daemon.stop(d.removeAllListeners('exit')));
+  const child = program(t, `
+    const cluster = require('cluster');
+    if (cluster.isPrimary) {
+      cluster.fork();
+      cluster.fork();
+    } else {
+      const server = require(${JSON.stringify(path.join(__dirname, '..'))}).serve({
+        url: 'http://127.0.0.1:0/', fetch: () => new Response(String(server.port)), onListen: () => console.log(server.port),
+      });
+    }
+  `, { HTTPSYS_SOCKET: daemon.socket });
+  for (const port of [await child.line(), await child.line()]) {
+    for (let i = 0; i < 10; i++) assert.strictEqual((await request(Number(port))).body, port);
+  }
+});
+
 test('cluster with a private daemon: the worker that started it costs only what it had begun', { timeout }, async (t) => {
   const child = program(t, `
     const cluster = require('cluster');

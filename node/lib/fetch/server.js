@@ -2,11 +2,12 @@
 
 // serve(): a server for a function from Request to Response.
 
+const net = require('net');
 const front = require('../front');
 const fragments = require('../fragments');
 const { certificateOf } = require('../tls');
 const { listenError, coded } = require('../errors');
-const { queueName } = require('../workers');
+const { queueName, tellPrimary } = require('../workers');
 const { FetchExchange, LightRequest, LightResponse, native } = require('./exchange');
 
 class FetchServer {
@@ -52,6 +53,7 @@ class FetchServer {
         throw listenError(err, { url: r.url });
       }
     }
+    for (const { url } of this.results) tellPrimary(...addressOf(url));
     if (typeof this.options.onListen === 'function' && this.closing === null) this.options.onListen(this.handle);
     return this.handle;
   }
@@ -75,6 +77,8 @@ class FetchServer {
     this.exchanges.delete(x);
     if (this.closing !== null && this.exchanges.size === 0) this.closing();
   }
+
+  stop() { this.close(); }
 
   // daemonStops: WebSockets end with the daemon, so they end in order now.
   daemonStops() {
@@ -115,6 +119,13 @@ class FetchServer {
     for (const r of this.registrations) r.referenced = referenced;
     front.updateRef();
   }
+}
+
+// addressOf is what a primary hears of a URL prefix.
+function addressOf(url) {
+  const [, host, port] = /:\/\/(\[[^\]]*\]|[^:/]*):(\d+)/.exec(url);
+  const address = host.replace(/^\[|\]$/g, '');
+  return [net.isIP(address) === 0 ? null : address, Number(port), net.isIPv4(address) ? 4 : 6];
 }
 
 // Handle is what the program gets.
