@@ -5,7 +5,9 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const { once } = require('node:events');
+const http = require('node:http');
 const net = require('node:net');
+const { brotliCompressSync, gzipSync } = require('node:zlib');
 const { AsyncLocalStorage } = require('node:async_hooks');
 const daemon = require('./support/daemon');
 const httpsys = require('..');
@@ -460,4 +462,54 @@ test('what is wrong with the options, and a prefix that is taken', { timeout }, 
   const { port } = await serving(t, () => new Response('x'));
   await assert.rejects(httpsys.serve({ url: `http://127.0.0.1:${port}/`, fetch() {} }).ready, { code: 'EADDRINUSE', syscall: 'listen' });
   await assert.rejects(httpsys.serve({ url: 'http://nonsense', fetch() {} }).finished, { code: 'EINVAL' });
+  for (const wrong of [{ signal: 5 }, { error: 'x' }, { onListen: {} }, { queue: 5 }, { affinity: 'cookie' }]) {
+    assert.throws(() => httpsys.serve({ port: 0, fetch() {}, ...wrong }), { code: 'ERR_INVALID_ARG_TYPE', message: new RegExp(Object.keys(wrong)[0]) });
+  }
+});
+
+test('a URL object is a prefix, also where it leaves out the port', { timeout }, async () => {
+  const server = httpsys.serve({ url: new URL('http://localhost:80/no/such'), fetch() {} });
+  await assert.rejects(server.ready, /"http:\/\/localhost:80\/no\/such" does not end in a slash/);
+});
+
+test('what fetch() has got goes on as it is', { timeout }, async (t) => {
+  const bodies = {
+    '/plain': (res) => res.setHeader('Content-Length', 5).end('hello'),
+    '/gzip': (res, body = gzipSync('hello'.repeat(100))) => res.setHeader('Content-Encoding', 'gzip').setHeader('Content-Length', body.length).end(body),
+    '/twice': (res, body = brotliCompressSync(gzipSync('hello'))) => res.setHeader('Content-Encoding', 'gzip, br').end(body),
+    '/other': (res) => res.setHeader('Content-Encoding', 'own').setHeader('Content-Length', 5).end('hello'),
+    '/chunks': (res) => { res.write('hel'); setImmediate(() => res.end('lo')); },
+  };
+  const origin = http.createServer((req, res) => bodies[req.url](res)).listen(0);
+  await once(origin, 'listening');
+  t.after(() => { origin.close(); origin.closeAllConnections(); });
+  const { port } = await serving(t, (req) => fetch(`http://127.0.0.1:${origin.address().port}${new URL(req.url).pathname}`));
+  for (const [path, body, coding, length] of [
+    ['/plain', 'hello', undefined, '5'], ['/gzip', 'hello'.repeat(100), undefined], ['/twice', 'hello', undefined],
+    ['/other', 'hello', 'own', '5'], ['/chunks', 'hello', undefined],
+  ]) {
+    const r = await request(port, { path });
+    assert.deepStrictEqual([r.status, r.body, r.headers['content-encoding']], [200, body, coding], path);
+    if (length !== undefined) assert.strictEqual(r.headers['content-length'], length, path);
+  }
+});
+
+test('a Content-Length that the body has not is told', { timeout }, async (t) => {
+  const errors = [];
+  t.mock.method(console, 'error', (err) => errors.push(err.message));
+  const { port } = await serving(t, (req) => {
+    const [, kind, said] = new URL(req.url).pathname.split('/');
+    const body = kind === 'stream' ? new ReadableStream({ start(c) { c.enqueue(Buffer.from('hel')); c.enqueue(Buffer.from('lo')); c.close(); } }) : 'hello';
+    return new (kind === 'light' ? httpsys.Response : Response)(body, { headers: { 'Content-Length': said } });
+  });
+  for (const kind of ['light', 'native', 'stream']) {
+    assert.strictEqual((await request(port, { path: `/${kind}/5` })).body, 'hello');
+    assert.strictEqual((await request(port, { path: `/${kind}/7`, method: 'HEAD' })).headers['content-length'], '7');
+    for (const said of [4, 7]) {
+      const got = await request(port, { path: `/${kind}/${said}` }).then((r) => r.status, (err) => err.code);
+      assert.ok(got === 500 || got === 'ECONNRESET', `${kind} ${said}: ${got}`);
+      assert.match(errors.pop(), new RegExp(`Content-Length: ${said}, and its body has .* bytes$`));
+    }
+  }
+  assert.deepStrictEqual(errors, []);
 });

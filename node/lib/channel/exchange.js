@@ -177,6 +177,7 @@ class Exchange {
     const { out } = this.loop;
     const length = RESPONSE_FIXED + head.length;
     if (length > MAX_PAYLOAD) {
+      process.emitWarning(`a response was not sent: its head has ${head.length} bytes`, { type: 'HttpsysWarning', code: 'HTTPSYS_BAD_RESPONSE' });
       this.cancel(0);
       return;
     }

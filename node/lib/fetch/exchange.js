@@ -280,7 +280,10 @@ class FetchExchange extends Exchange {
     if (light.headers !== null) list = flat(light.headers);
     else if (typeof body === 'string' && !has(list, 'content-type')) list = [...list, 'content-type', PLAIN_TEXT];
     if (body !== null && body.length > IN_ONE_FRAME && !has(list, 'content-length')) {
-      list = [...list, 'content-length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.length)];
+      list = [...list, 'content-length', String(bytesOf(body))];
+    } else if (body !== null && list.length > 0 && this.text[0] !== 'HEAD') {
+      const said = lengthOf(list);
+      if (said >= 0 && said !== bytesOf(body)) throw disagrees(said, bytesOf(body));
     }
     this.head(light.status, light.statusText, list);
     if (body !== null && body.length > 0) this.body(body, 'utf8', null);
@@ -298,6 +301,7 @@ class FetchExchange extends Exchange {
     }
     const list = flat(response.headers);
     const stream = response.body;
+    if (stream !== null && response.url !== '') decoded(list);
     if (stream === null) {
       this.head(response.status, response.statusText, list);
       this.respondEnd();
@@ -313,10 +317,12 @@ class FetchExchange extends Exchange {
     // same frame.
     this.pending = { status: response.status, reason: response.statusText, list };
     setImmediate(sendHead, this);
-    this.pump(stream).catch((err) => this.failed(err));
+    this.pump(stream, lengthOf(list)).catch((err) => this.failed(err));
   }
 
-  async pump(stream) {
+  // pump sends a stream. said is how long the response says that it is, or -1.
+  async pump(stream, said) {
+    let n = 0;
     const reader = stream.getReader();
     this.reader = reader;
     if (this.halfClosed) this.awaitLastWords();
@@ -326,6 +332,13 @@ class FetchExchange extends Exchange {
       if (this.over) {
         if (!done) reader.cancel().catch(() => {});
         return;
+      }
+      if (said >= 0) {
+        if (!done) n += value.length;
+        if (done ? n < said : n > said) {
+          if (!done) reader.cancel().catch(() => {});
+          throw disagrees(said, n);
+        }
       }
       if (this.pending !== null) sendHead(this);
       if (done) break;
@@ -536,6 +549,29 @@ function report(err) {
 function join(pieces) {
   if (pieces.length === 0) return NO_BODY;
   return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
+}
+
+function bytesOf(body) { return typeof body === 'string' ? Buffer.byteLength(body) : body.length; }
+
+// lengthOf is the Content-Length among header fields; -1 if there is none.
+function lengthOf(list) {
+  for (let i = 0; i < list.length; i += 2) if (list[i].length === 14 && list[i].toLowerCase() === 'content-length') return Number(list[i + 1]);
+  return -1;
+}
+
+function disagrees(said, n) {
+  return new TypeError(`the Response says Content-Length: ${said}, and its body has ${n < said ? 'only' : 'more:'} ${n} bytes`);
+}
+
+// decoded takes from the fields of a response that fetch() has got what is true of
+// the bytes that came, but not of the body, which is decoded.
+const DECODED = /^(?:x-gzip|gzip|deflate|br)$/;
+function decoded(list) {
+  const at = list.indexOf('content-encoding');
+  if (at < 0 || !list[at + 1].toLowerCase().split(',').every((coding) => DECODED.test(coding.trim()))) return;
+  list.splice(at, 2);
+  const length = list.indexOf('content-length');
+  if (length >= 0) list.splice(length, 2);
 }
 
 function has(list, name) {

@@ -159,7 +159,7 @@ if (Symbol.asyncDispose) Handle.prototype[Symbol.asyncDispose] = Handle.prototyp
 
 // prefixesOf gives the URL prefixes that the options name.
 function prefixesOf({ url, urls, port, hostname, cert }) {
-  const named = [].concat(url === undefined ? [] : url, urls === undefined ? [] : urls).map(String);
+  const named = [].concat(url === undefined ? [] : url, urls === undefined ? [] : urls).map(prefixOf);
   if (named.length > 0) return named;
   if (port === undefined) throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'serve() needs url, a URL prefix such as http://*:8080/app/, or port');
   const n = Number(port);
@@ -169,13 +169,30 @@ function prefixesOf({ url, urls, port, hostname, cert }) {
   return [`${scheme}://${host.includes(':') ? `[${host}]` : host}:${n}/`];
 }
 
+// prefixOf writes a URL as a prefix, which always has a port.
+function prefixOf(url) {
+  if (!(url instanceof URL) || url.port !== '') return String(url);
+  return `${url.protocol}//${url.hostname}:${url.protocol === 'https:' ? 443 : 80}${url.pathname}`;
+}
+
+// check finds what would only fail when the server listens already.
+function check({ fetch, error, signal, onListen, onDaemonStop, queue, affinity }) {
+  if (typeof fetch !== 'function') throw invalid('serve() needs fetch, a function from Request to Response');
+  for (const [name, f] of Object.entries({ error, onListen, onDaemonStop })) {
+    if (f !== undefined && f !== null && typeof f !== 'function') throw invalid(`${name} of serve() is a function`);
+  }
+  if (signal !== undefined && signal !== null && typeof signal.addEventListener !== 'function') throw invalid('signal of serve() is an AbortSignal');
+  if (queue !== undefined && typeof queue !== 'string') throw invalid('queue of serve() is the name of a queue');
+  if (affinity !== undefined && typeof affinity !== 'object') throw invalid('affinity of serve() is an object such as { cookie: "id" }');
+}
+
+function invalid(message) { return coded(TypeError, 'ERR_INVALID_ARG_TYPE', message); }
+
 function serve(options, handler) {
   let o = options;
   if (typeof o === 'function') o = { ...handler, fetch: options };
   else if (typeof handler === 'function') o = { ...options, fetch: handler };
-  if (o === null || typeof o !== 'object' || typeof o.fetch !== 'function') {
-    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'serve() needs fetch, a function from Request to Response');
-  }
+  check(o === null || typeof o !== 'object' ? {} : o);
   if (o.overrideGlobalObjects === true) overrideGlobals();
   const server = new FetchServer(o);
   server.handle = new Handle(server);
