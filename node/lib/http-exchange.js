@@ -98,7 +98,6 @@ class HttpExchange extends Exchange {
     let count = raw.length;
     const most = server.maxHeadersCount;
     if (typeof most === 'number' && most > 0 && count > most << 1) count = most << 1;
-    if (count < raw.length) raw.length = count;
     req._addHeaderLines(raw, count);
     // The protocol allows opaque mode only when the request is complete.
     req.upgrade = this.complete && (text[0] === 'CONNECT' || (this.requestFlags & RequestFlag.UPGRADE) !== 0);
@@ -528,8 +527,10 @@ function connect(listener, key, facts, client, local, loop) {
   const peer = listener.peerOf(client);
   const here = listener.peerOf(local);
   const known = typeof key === 'number' && listener.idle.revive(key);
+  if (typeof key === 'number' && facts !== undefined && facts.dropped === true) return null; // its first request was on the way
   if (!known && server.maxConnections != null && server._connections >= server.maxConnections) {
     const socket = createSocket(null, false, undefined, peer, here, () => {});
+    if (loop !== null) facts.dropped = true;
     server.emit('drop', {
       localAddress: socket.localAddress, localPort: socket.localPort, localFamily: socket.localFamily,
       remoteAddress: socket.remoteAddress, remotePort: socket.remotePort, remoteFamily: socket.remoteFamily,

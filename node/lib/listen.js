@@ -52,6 +52,8 @@ class Listener {
     this.closed = false;
     this.changed = false; // the program has changed timeouts since it listens
     this.sent = ''; // the timeouts that the daemon knows
+    // A listener that comes now counts from now on, and not from the next request on.
+    this.heard = (name) => { if (HEARD.has(name)) process.nextTick(look, this); };
     this.referenced = !server._unref;
     server[kListener] = this;
   }
@@ -112,6 +114,7 @@ class Listener {
 
   // failed: the registration was lost and cannot be made again.
   failed(err) {
+    this.server.removeListener('newListener', this.heard);
     this.release();
     this.resource.runInAsyncScope(() => this.refused(err));
   }
@@ -170,6 +173,7 @@ class Listener {
   close(callback) {
     if (this.closed) return;
     this.closed = true;
+    this.server.removeListener('newListener', this.heard);
     // 'close' comes when the daemon has given the prefix up: then the port is
     // free. The genuine server waits as it does for a connection.
     const { server } = this;
@@ -206,6 +210,7 @@ function listening(listener, results) {
   tellPrimary(where.given || null, where.port, where.family === 'IPv6' ? 6 : 4);
   server.emit('listening');
   listener.look();
+  if (!listener.closed && where.urls === undefined) server.on('newListener', listener.heard);
 }
 
 // addressOf is what server.address() says of a URL prefix.
@@ -260,6 +265,13 @@ function tells(server, secure) {
   // Who hears of requests that are too many has to see them.
   if (server.maxRequestsPerSocket > 0 && server.listenerCount('dropRequest') > 0) tell.push('pipelined');
   return tell;
+}
+
+// HEARD are the events that tells, and timeouts, look for.
+const HEARD = new Set(['connection', 'secureConnection', 'clientError', 'upgrade', 'connect', 'timeout', 'dropRequest']);
+
+function look(listener) {
+  if (!listener.closed) listener.look();
 }
 
 // OTHER_PARSER: the command line asks for a parser with other limits than Node's own.

@@ -802,6 +802,55 @@ both('what is destroyed behind a complete answer: the client has it, and the con
   }
 });
 
+// Later ones of Node 22 and 24 answer 431 (docs/node-compatibility.md).
+both('maxHeadersCount bounds headers, and not rawHeaders', async (t, http) => {
+  if (http === nodeHttp && Number(process.versions.node.split('.')[0]) > 20) return;
+  const server = http.createServer((req, res) => res.end(JSON.stringify([Object.keys(req.headers), req.rawHeaders.length])));
+  server.maxHeadersCount = 2;
+  const got = await talk(await listening(t, server), 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n');
+  assert.deepStrictEqual(JSON.parse(got.split('\r\n\r\n')[1]), [['host', 'connection'], 10]);
+});
+
+both('a connection that is one too many is dropped once', async (t, http) => {
+  let drops = 0;
+  const server = http.createServer((req, res) => res.end('x')).on('drop', () => { drops++; }).on('connection', () => {});
+  server.maxConnections = 1;
+  const port = await listening(t, server);
+  const first = net.connect(port, '127.0.0.1');
+  t.after(() => first.destroy());
+  first.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(first, 'data');
+  for (let i = 1; i <= 5; i++) {
+    const got = await talk(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    assert.ok(got === '' || got === 'ECONNRESET', got);
+    first.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(first, 'data');
+    assert.strictEqual(drops, i);
+  }
+});
+
+both('listeners that come while the server listens, before anybody asks', async (t, http) => {
+  const open = async () => {
+    const server = http.createServer().listen(0);
+    t.after(() => server.close());
+    await once(server, 'listening');
+    return server;
+  };
+  // The daemon is a round trip away.
+  const one = await open();
+  let come = 0;
+  one.on('connection', () => { come++; });
+  while (come === 0) {
+    const client = net.connect(one.address().port, '127.0.0.1');
+    await once(client, 'connect');
+    client.destroy();
+    await once(client, 'close');
+  }
+  const other = await open();
+  other.on('clientError', (err, socket) => socket.end('mine'));
+  while (await talk(other.address().port, 'BAD\r\n\r\n') !== 'mine');
+});
+
 both('socket.bytesRead counts a body once', async (t, http) => {
   const port = await listening(t, http.createServer((req, res) => {
     req.resume();
