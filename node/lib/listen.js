@@ -162,7 +162,11 @@ class Listener {
 
   // ---- what net.Server asks of a handle ----
 
-  getsockname(out) {
+  // A prefix with port 0 has no address until the daemon has found one: without this
+  // method address() gives null.
+  get getsockname() { return this.where.port === undefined ? undefined : this.name; }
+
+  name(out) {
     const { address, port, family } = this.where;
     out.address = address;
     out.family = family;

@@ -851,6 +851,15 @@ both('listeners that come while the server listens, before anybody asks', async 
   while (await talk(other.address().port, 'BAD\r\n\r\n') !== 'mine');
 });
 
+test('httpsys: the address of a URL prefix is known when it listens, and null before', { timeout: 20000 }, async (t) => {
+  const server = httpsysHttp.createServer().listen('http://*:0/');
+  t.after(() => server.close());
+  assert.strictEqual(server.address(), null);
+  await once(server, 'listening');
+  const { address, family, port } = server.address();
+  assert.deepStrictEqual([address, family, server.urls], ['::', 'IPv6', [`http://*:${port}/`]]);
+});
+
 both('socket.bytesRead counts a body once', async (t, http) => {
   const port = await listening(t, http.createServer((req, res) => {
     req.resume();
