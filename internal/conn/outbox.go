@@ -62,6 +62,11 @@ func (o *outbox) seal(p *pool, records []byte) {
 	}
 }
 
+// short says that there is nothing but a few bytes in one buffer.
+func (o *outbox) short() bool {
+	return len(o.segments) == 1 && o.segments[0].plain() && o.bytes < eager
+}
+
 func (o *outbox) file(fd int, offset, length int64, cost int) {
 	o.segments = append(o.segments, segment{fd: fd, offset: offset, length: length, cost: cost})
 	o.cost += cost

@@ -22,6 +22,10 @@ func (c *Conn) write(a, b, d []byte, last bool) {
 		return
 	}
 	total := len(a) + len(b) + len(d)
+	if c.out != nil && total >= eager && c.tls == nil && c.out.short() {
+		c.writeBehind(a, b, d)
+		return
+	}
 	if c.out != nil || !last && total < eager {
 		if total > 0 {
 			o := c.outbox()
@@ -54,7 +58,7 @@ func (c *Conn) write(a, b, d []byte, last bool) {
 			}
 			n, err = sys.Write(c.fd, a, false)
 		} else {
-			n, err = sys.Write3(c.fd, a, b, d, false)
+			n, err = sys.WriteV(c.fd, false, a, b, d)
 		}
 		if err != nil && err != sys.ErrAgain {
 			c.close()
@@ -63,14 +67,44 @@ func (c *Conn) write(a, b, d []byte, last bool) {
 		c.sent += int64(n)
 	}
 	if n < total {
-		o := c.outbox()
-		for _, p := range [...][]byte{a, b, d} {
-			k := min(n, len(p))
-			n -= k
-			o.append(&c.s.pool, p[k:])
-		}
+		c.putOff(n, a, b, d)
 	}
 	c.proto.settle()
+}
+
+// writeBehind is write for what is long, behind little that waits for the end of the turn: a head, or what was left of a
+// frame. One call sends both, and nothing is copied.
+func (c *Conn) writeBehind(a, b, d []byte) {
+	o := c.out
+	ahead := o.segments[0].buf[o.segments[0].at:]
+	n, err := sys.WriteV(c.fd, false, ahead, a, b, d)
+	if err != nil && err != sys.ErrAgain {
+		c.close()
+		return
+	}
+	c.sent += int64(n)
+	k := min(n, len(ahead))
+	o.segments[0].at += k
+	o.bytes -= k
+	if k == len(ahead) {
+		o.drop(&c.s.pool)
+	}
+	c.putOff(n-k, a, b, d)
+	if len(o.segments) == 0 {
+		o.release(&c.s.pool)
+		c.out = nil
+	}
+	c.proto.settle()
+}
+
+// putOff keeps what the socket has not taken, from byte n on.
+func (c *Conn) putOff(n int, a, b, d []byte) {
+	o := c.outbox()
+	for _, p := range [...][]byte{a, b, d} {
+		k := min(n, len(p))
+		n -= k
+		o.append(&c.s.pool, p[k:])
+	}
 }
 
 func (c *Conn) outbox() *outbox {

@@ -54,6 +54,8 @@ type Exchange struct {
 	window     int   // the grant when nothing is outstanding
 	lent       int   // part of window that is from the worker's budget
 	unreturned int   // bytes the client has taken and grant does not know
+	promised   int64 // bytes of body that the head's Content-Length says are still to come, if counted
+	counted    bool
 
 	cached
 }
@@ -259,12 +261,17 @@ func (x *Exchange) returned(n int, all bool) {
 		return
 	}
 	x.unreturned += n
-	if x.unreturned < x.window/2 {
+	if x.unreturned < x.window/2 || x.suffices() {
 		return
 	}
 	more := x.unreturned
 	if all && x.window < maxWindow {
-		if got := w.Lend(min(3*x.window, maxWindow-x.window)); got > 0 {
+		want := min(3*x.window, maxWindow-x.window)
+		if x.counted {
+			want = int(min(int64(want), x.promised-int64(x.grant+more)))
+		}
+		if want > 0 {
+			got := w.Lend(want)
 			x.window += got
 			x.lent += got
 			more += got
@@ -275,6 +282,13 @@ func (x *Exchange) returned(n int, all bool) {
 	w.Window(x, more)
 }
 
+// suffices says that the worker can send all of its body with what it was granted: then no frame need wake it up to
+// grant more. It can pass a file or a fragment all the same, which take from the window another amount than their length: from then on this
+// does not hold.
+func (x *Exchange) suffices() bool {
+	return x.counted && x.promised >= 0 && int64(x.grant) >= max(x.promised, channel.FileWindowCost)
+}
+
 func (x *Exchange) returnLoan(w Worker) {
 	if x.lent > 0 {
 		w.Return(x.lent)
@@ -283,6 +297,9 @@ func (x *Exchange) returnLoan(w Worker) {
 }
 
 // --- worker to client ---
+
+// Takes says whether n bytes of body are within the window.
+func (x *Exchange) Takes(n int) bool { return n <= x.grant }
 
 // take checks n bytes of body against the window.
 func (x *Exchange) take(n int) error {
@@ -335,6 +352,8 @@ func (x *Exchange) Respond(r *message.Response, body []byte, end bool) error {
 		x.over()
 	} else {
 		x.touched()
+		x.counted = r.ContentLength >= 0 && x.fill == nil
+		x.promised = r.ContentLength - int64(len(body))
 	}
 	c.Respond(r, body, end)
 	return nil
@@ -351,6 +370,7 @@ func (x *Exchange) Data(b []byte, end bool) error {
 	if err := x.take(len(b)); err != nil {
 		return err
 	}
+	x.promised -= int64(len(b))
 	if x.fill != nil && x.fill.tee {
 		x.fill.collect(b, end)
 	}
@@ -385,6 +405,7 @@ func (x *Exchange) File(fd int, offset, length int64, end bool) error {
 	if err := x.take(channel.FileWindowCost); err != nil {
 		return err
 	}
+	x.counted = false
 	if x.fill != nil && x.fill.tee {
 		x.fill.collectFile(fd, offset, length, end)
 	}

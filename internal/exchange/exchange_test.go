@@ -205,7 +205,7 @@ func wantErr(t *testing.T, got, want error) {
 	}
 }
 
-func head(status int) *message.Response { return &message.Response{Status: status} }
+func head(status int) *message.Response { return &message.Response{Status: status, ContentLength: -1} }
 
 // Why a request does not become an exchange.
 func TestRefusals(t *testing.T) {
@@ -540,6 +540,50 @@ func TestRoom(t *testing.T) {
 	x.Resume()
 	want(t, "client", c.heard(), "read more")
 	x.ClientGone()
+}
+
+// Where the length of a response is known, no more is granted than it has, and what suffices is not made more: each WINDOW
+// wakes the worker up. A file takes another amount than its length, so that then windows are given back again.
+func TestResponseWindowOfAKnownLength(t *testing.T) {
+	r := newRig(t)
+	w := newWorker(r, 2)
+	w.budget = 1 << 30
+	for _, ends := range []bool{true, false} {
+		x := r.begin(&client{}, "", true)
+		w.heard()
+		answer := head(200)
+		answer.ContentLength = 20_000
+		x.Respond(answer, nil, false)
+		for _, step := range []struct {
+			n    int
+			want string
+		}{
+			{1000, "window 4000"},  // what was taken, and three times as much
+			{4000, "window 15000"}, // and no more than is to come
+			{10_000, ""},
+		} {
+			if err := x.Data(make([]byte, step.n), false); err != nil {
+				t.Fatal(err)
+			}
+			x.Sent(step.n, true)
+			want(t, "worker", w.heard(), step.want)
+		}
+		if ends {
+			if err := x.Data(make([]byte, 5000), true); err != nil {
+				t.Error(err)
+			}
+		} else {
+			if err := x.File(-1, 0, 1, false); err != nil {
+				t.Error(err)
+			}
+			x.Sent(channel.FileWindowCost, true)
+			want(t, "worker", w.heard(), fmt.Sprintf("window %d", 10_000+channel.FileWindowCost+3*15_000))
+			x.ClientGone()
+		}
+		if w.budget != 1<<30 {
+			t.Errorf("the budget is %d at the end", w.budget)
+		}
+	}
 }
 
 // The window of a response is given back by halves, wider to fast clients and

@@ -147,6 +147,7 @@ func (x *Exchange) DataPart(p *Part, end bool) error {
 	if err := x.take(channel.PieceWindowCost); err != nil {
 		return err
 	}
+	x.counted = false
 	run := cache.Run{Body: p.Body, From: p.From, To: p.To}
 	if x.fill != nil && x.fill.tee {
 		x.fill.collectRun(run, end)

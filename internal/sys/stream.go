@@ -52,12 +52,15 @@ func Write(fd int, b []byte, more bool) (int, error) {
 	}
 }
 
-// Write3 sends a, b and c in one call, as far as the socket takes them. Any of
+// maxParts is how many parts WriteV takes.
+const maxParts = 4
+
+// WriteV sends up to four parts in one call, as far as the socket takes them. Any of
 // them may be empty.
-func Write3(fd int, a, b, c []byte, more bool) (int, error) {
-	var iov [3]unix.Iovec
+func WriteV(fd int, more bool, parts ...[]byte) (int, error) {
+	var iov [maxParts]unix.Iovec
 	n := 0
-	for _, p := range [...][]byte{a, b, c} {
+	for _, p := range parts {
 		if len(p) > 0 {
 			iov[n].Base = &p[0]
 			iov[n].SetLen(len(p))

@@ -75,7 +75,8 @@ type Channel struct {
 	// initial is what the application may send of a response body at first.
 	initial int
 
-	in     []byte // start of a frame that has not come in full
+	in     []byte // start of a frame, or of a part, that has not come in full
+	part   part
 	fds    []int  // descriptors that came and were not used yet
 	out    []byte // frames to send
 	outAt  int    // sent of out

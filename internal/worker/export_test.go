@@ -10,3 +10,10 @@ func SetBounds(streams, ignored int) (restore func()) {
 
 // MaxUnsent is how much may wait before requests are held back.
 const MaxUnsent = maxUnsent
+
+// SetShortest makes shorter parts of DATA go on, and returns what sets it back. No channel may be there.
+func SetShortest(n int) (restore func()) {
+	s := shortest
+	shortest = n
+	return func() { shortest = s }
+}

@@ -98,27 +98,52 @@ func (r readAgain) TurnEnd() {
 	r.c.read()
 }
 
-// frames handles all complete frames in b and returns the rest.
+// frames handles all complete frames in b, and of a cut one what can be, and returns the rest.
 func (c *Channel) frames(b []byte) ([]byte, error) {
-	for len(b) >= channel.HeaderSize && !c.dead {
-		h, err := channel.ParseHeader(b)
+	for !c.dead {
+		h, n, err := c.arrived(b)
 		if err != nil {
 			return b, err
 		}
-		end := channel.HeaderSize + int(h.Length)
-		if len(b) < end {
+		if n < 0 {
 			break
 		}
-		if err := c.frame(h, b[channel.HeaderSize:end]); err != nil {
+		payload := b[n : n+int(h.Length)]
+		if err := c.frame(h, payload); err != nil {
 			return b, fmt.Errorf("%v on stream %d: %w", h.Type, h.Stream, err)
 		}
-		b = b[end:]
+		b = b[n+int(h.Length):]
 	}
 	if c.more && !c.dead {
 		c.more = false
 		c.offer()
 	}
 	return b, nil
+}
+
+// arrived is the frame at the start of b, or the part of one, and where its payload begins; -1 if too little has come.
+func (c *Channel) arrived(b []byte) (h channel.Header, at int, err error) {
+	if !c.part.open {
+		if len(b) < channel.HeaderSize {
+			return h, -1, nil
+		}
+		h, err = channel.ParseHeader(b)
+		if err != nil {
+			return h, -1, err
+		}
+		at = channel.HeaderSize
+		if len(b)-at >= int(h.Length) {
+			return h, at, nil
+		}
+		if begun, err := c.part.begin(c, h, len(b)-at); !begun {
+			return h, -1, err
+		}
+	}
+	h, ok := c.part.next(len(b) - at)
+	if !ok {
+		at = -1
+	}
+	return h, at, nil
 }
 
 func (c *Channel) frame(h channel.Header, payload []byte) error {

@@ -228,7 +228,7 @@ func (c *Channel) data(n uint32, flags channel.Flags, b []byte) {
 		return
 	}
 	pending := c.unsent()
-	sent, err := sys.Write3(c.fd, c.out[c.outAt:], b, nil, false)
+	sent, err := sys.WriteV(c.fd, false, c.out[c.outAt:], b)
 	if err != nil { // the end of the turn finds out whether it is serious
 		sent = 0
 	}

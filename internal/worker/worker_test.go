@@ -158,9 +158,14 @@ func (c *client) over() {
 
 // begin begins a request on the loop.
 func (r *rig) begin(c *client, authority, target string, body []byte, complete bool) {
-	req := &message.Request{Method: []byte("POST"), Target: []byte(target), Path: []byte("/"), Authority: []byte(authority), Version: 11, ContentLength: -1}
-	c.x, _, _ = r.stage.Begin(c, req, &exchange.Facts{Scheme: prefix.HTTP, Addresses: "x\x00y\x00"}, body, complete)
+	c.x, _, _ = r.stage.Begin(c, request(authority, target), facts, body, complete)
 }
+
+func request(authority, target string) *message.Request {
+	return &message.Request{Method: []byte("POST"), Target: []byte(target), Path: []byte("/"), Authority: []byte(authority), Version: 11, ContentLength: -1}
+}
+
+var facts = &exchange.Facts{Scheme: prefix.HTTP, Addresses: "x\x00y\x00"}
 
 func target(f testkit.Frame) string {
 	h, _, err := channel.ParseRequest(f.Payload)
