@@ -20,7 +20,6 @@ const { COPY_LIMIT } = require('./writer');
 
 const SMALL = 16384; // a string that is certainly shorter is written straight into the slab
 const WIDEN = 3; // windows that are added to that of a body which is read quickly
-const PIECE = 65536; // the longest frame that a long body is cut into
 const EMPTY = Buffer.alloc(0);
 
 class Exchange {
@@ -356,8 +355,9 @@ class Exchange {
       if (callback !== null) this.accepted(callback);
       return;
     }
-    for (let at = 0; at < total; at += PIECE) {
-      const end = Math.min(at + PIECE, total);
+    // Frames as long as may be: the daemon does not wait for the whole of one, and each is two Buffers more to write.
+    for (let at = 0; at < total; at += MAX_PAYLOAD) {
+      const end = Math.min(at + MAX_PAYLOAD, total);
       out.room(HEADER);
       if (this.opened(out, end - at) && !this.inPieces()) { // the head is still here
         this.extend(out, 0, end - at);
