@@ -169,7 +169,7 @@ class HttpExchange extends Exchange {
     const { socket, listener } = this;
     strip(socket);
     http._connectionListener.call(listener.server, socket);
-    this.leaveFrames();
+    if (!this.over) this.leaveFrames(); // the request before may have taken the socket along
   }
 
   // leaveFrames: from here on the genuine parser reads the client's bytes, and the

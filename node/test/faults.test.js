@@ -6,6 +6,7 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const childProcess = require('node:child_process');
+const { createHash, randomBytes } = require('node:crypto');
 const { once } = require('node:events');
 const net = require('node:net');
 const os = require('node:os');
@@ -228,6 +229,30 @@ test('a listener that throws in a batch of 64 leaves 63 answered', { timeout: 30
   const answers = await Promise.all(clients.map((c, i) => (i === 17 ? null : once(c, 'data'))));
   answers.forEach((a, i) => { if (i !== 17) assert.match(a[0], new RegExp(`\\r\\n\\r\\n/${i}$`)); });
   await p.until(/caught seventeen 1/);
+});
+
+// What throws in a tick makes Node forget what the callback of a read has returned: it
+// must not matter, neither for the next read nor for what the program has got.
+test('what throws a tick later does not disturb the bodies that come', { timeout: 30000 }, async (t) => {
+  const p = await program(t, `
+    process.on('uncaughtException', () => {});
+    process.on('warning', (w) => console.log('warning', w.message));
+    const { createHash } = require('crypto');
+    const server = require('http').createServer((req, res) => {
+      const pieces = [];
+      req.on('data', (d) => {
+        pieces.push(d);
+        process.nextTick(() => { throw new Error('a tick later'); });
+      });
+      req.on('end', () => res.end(createHash('sha1').update(Buffer.concat(pieces)).digest('hex')));
+    }).listen(0, () => console.log('port', server.address().port));
+  `);
+  const answers = await Promise.all(Array.from({ length: 8 }, async () => {
+    const body = randomBytes(1 << 20);
+    const r = await request(p.port, { method: 'POST' }, body);
+    return r.body === createHash('sha1').update(body).digest('hex');
+  }));
+  assert.deepStrictEqual(answers, Array(8).fill(true), p.said);
 });
 
 test('a frozen process gets no more than its credit', { timeout: 60000 }, async (t) => {

@@ -78,7 +78,7 @@ class Exchange {
     if (this.granted < 0) throw new ProtocolError('payload', 'more body than the window allows');
     if ((flags & Flag.END) !== 0) this.complete = true;
     if (this.unwanted) return;
-    if (n > 0) this.deliver(this.loop.lend(b, start, end));
+    if (n > 0) this.deliver(Buffer.from(b.subarray(start, end)));
     if (this.complete) this.bodyEnd(null);
   }
 
@@ -108,6 +108,7 @@ class Exchange {
       more = loop.bodyWindow;
     }
     loop.out.small(Type.WINDOW, 0, this.id, 0, this.taken + more);
+    this.frameGeneration = -1; // our end, which nothing may follow, has to come behind this
     this.granted += this.taken + more;
     this.taken = 0;
   }
@@ -498,6 +499,7 @@ class Exchange {
   // turnOpaque sends the head that makes this a stream of bytes. Without a head
   // the program writes the client's bytes from the first on.
   turnOpaque(head, status) {
+    if (this.over) return; // the number may be another's now
     this.opaque = true;
     this.complete = false; // the request direction is open again
     this.respondBytes(head, Flag.OPAQUE | (head.length > 0 ? Flag.TEXT : 0), status, 0);

@@ -18,7 +18,6 @@ const { Writer } = require('./writer');
 const clock = require('./clock');
 
 const READ_BUFFER = 65536;
-const LEND = 16384;
 const DEFAULT_WINDOW = 65536;
 const NOTHING = Buffer.alloc(0);
 
@@ -55,32 +54,15 @@ class Loop {
     this.leaving = false;
     this.reader = new Reader(this);
 
-    this.buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
-    this.lent = false; // somebody keeps a part of it
-    this.socket = connect(path, { buffer: () => this.free(), callback: (n) => this.read(this.buffer.subarray(0, n)) });
+    // One buffer for all reads. A function that gives another for the next read would do
+    // only as long as no program throws: what it returns is lost to Node if anything
+    // throws in the ticks of the same callback, and a process may survive that.
+    const buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
+    this.socket = connect(path, { buffer, callback: (n) => this.read(buffer.subarray(0, n)) });
     this.socket.on('error', (err) => this.fail(err));
     this.socket.on('close', () => this.fail(null));
     this.out = new Writer(this.socket, () => this.payCredit());
     this.socket.write(encodeJSON(Type.HELLO, 0, { protocol: VERSION, role: 'loop', ...hello }));
-  }
-
-  // free is the buffer for the next read.
-  free() {
-    if (this.lent) {
-      this.lent = false;
-      this.buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
-    }
-    return this.buffer;
-  }
-
-  // lend gives bytes of a frame for good. Long ones at the end of a read are given as they
-  // are, and the next read goes elsewhere; what the program does to their memory, which it
-  // may even send to another thread, touches nothing that is still to be read. Others are
-  // copied.
-  lend(b, start, end) {
-    if (b.buffer !== this.buffer.buffer || end !== b.length || end - start < LEND) return Buffer.from(b.subarray(start, end));
-    this.lent = true;
-    return b.subarray(start, end);
   }
 
   read(bytes) {

@@ -6,7 +6,7 @@
 //
 // The receiver is an object with frame(type, flags, stream, value, bytes, start,
 // end), which returns false to be given the frame once more after proceed. The bytes
-// are valid during the call only: what is kept must be copied, or lent (Loop.lend).
+// are valid during the call only: what is kept must be copied.
 
 const { HEADER, Type, Flag, checkHeader, u16, u32 } = require('./frame');
 
