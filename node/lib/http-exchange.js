@@ -301,6 +301,7 @@ class HttpExchange extends Exchange {
   }
 
   writeHead(message, head, data, encoding, callback) {
+    if (message.statusCode < 200 && message.statusCode !== 101) return this.refuseStatus(message.statusCode);
     if (settings.cacheDuration !== undefined) {
       const field = cacheField(message, this.socket);
       if (field !== '') {
@@ -319,6 +320,17 @@ class HttpExchange extends Exchange {
     this.respondText(head, encoding, head.length, null);
     return data.length === head.length ? this.body('', 'latin1', callback)
       : this.writeChunked(data.slice(head.length), encoding, callback);
+  }
+
+  // refuseStatus: nothing may follow a 1xx but another head (RFC 9110 section 15.2), and this
+  // program has taken it for its answer.
+  refuseStatus(status) {
+    if (this.over) return false;
+    process.emitWarning(`a response was not sent: ${status} is no final status`, { type: 'HttpsysWarning', code: 'HTTPSYS_BAD_RESPONSE' });
+    this.dropHeld();
+    this.cancel(0);
+    process.nextTick(destroy, this.socket);
+    return false;
   }
 
   // endsItself: the program has taken everything out of the head that says where the

@@ -640,8 +640,8 @@ test('httpsys: a response that no client may see costs one request, and says why
   process.removeAllListeners('warning');
   const warnings = [];
   let seen;
-  const three = new Promise((resolve) => { seen = resolve; });
-  process.on('warning', (w) => { if (warnings.push(`${w.code} ${w.message}`) === 3) seen(); });
+  const all = new Promise((resolve) => { seen = resolve; });
+  process.on('warning', (w) => { if (warnings.push(`${w.code} ${w.message}`) === 5) seen(); });
   t.after(() => {
     process.removeAllListeners('warning');
     others.forEach((l) => process.on('warning', l));
@@ -653,12 +653,20 @@ test('httpsys: a response that no client may see costs one request, and says why
       res.writeHead(200);
       res._header = 'HTTP/1.1 099 x\r\n\r\n';
     }
+    if (req.url === '/199') {
+      res.writeHead(199);
+      res.flushHeaders();
+      res.write('y'.repeat(100000));
+    }
+    if (req.url === '/100') res.statusCode = 100;
     res.end(req.url === '/' ? 'x' : undefined);
   }));
-  for (const path of ['/bad', '/twice', '/status']) assert.strictEqual((await request(port, { path })).status, 502, path);
+  for (const path of ['/bad', '/twice', '/status', '/199', '/100']) assert.strictEqual((await request(port, { path })).status, 502, path);
   assert.strictEqual((await request(port)).body, 'x');
-  await three;
+  await all;
   assert.match(warnings[0], /^HTTPSYS_BAD_RESPONSE .*Content-Length is not one number/);
+  assert.deepStrictEqual(warnings.filter((w) => !w.startsWith('HTTPSYS_BAD_RESPONSE ')), [], 'the session was not lost');
+  assert.match(warnings[3], /199 is no final status/);
 });
 
 both('what no server can read is answered without a word too many', async (t, http) => {
