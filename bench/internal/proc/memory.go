@@ -143,6 +143,10 @@ func status(pid, field string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	// One that has ended, and waits for its parent to hear of it, has no memory.
+	if !bytes.Contains(text, []byte("\nVmRSS:")) {
+		return 0, syscall.ESRCH
+	}
 	return kilobytes(text, field)
 }
 

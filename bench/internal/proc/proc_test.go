@@ -3,6 +3,7 @@ package proc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -74,6 +75,26 @@ func TestMemory(t *testing.T) {
 	m, err := p.Memory()
 	if err != nil || m.RSS < 100<<10 || m.PSS <= 0 || m.PSS > m.RSS {
 		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// A child that has ended and that nobody has waited for has no memory.
+func TestMemoryOfZombies(t *testing.T) {
+	p := start(t, "sleep 0 & echo ready; exec sleep 1000")
+	err := Await(context.Background(), 10*time.Second, func() error {
+		pids, err := p.PIDs()
+		for _, pid := range pids {
+			if text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); strings.Contains(string(text), "State:\tZ") {
+				return nil
+			}
+		}
+		return errors.Join(err, errors.New("no child has ended yet"))
+	}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rise, err := p.Peak(context.Background(), func() error { return nil }); err != nil {
+		t.Errorf("%d, %v", rise, err)
 	}
 }
 
