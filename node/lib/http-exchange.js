@@ -301,7 +301,7 @@ class HttpExchange extends Exchange {
   }
 
   writeHead(message, head, data, encoding, callback) {
-    if (message.statusCode < 200 && message.statusCode !== 101) return this.refuseStatus(message.statusCode);
+    if (head.charCodeAt(9) === 0x31 && !head.startsWith('01', 10)) return this.refuseStatus(head.slice(9, 12)); // 1xx, not 101
     if (settings.cacheDuration !== undefined) {
       const field = cacheField(message, this.socket);
       if (field !== '') {

@@ -658,10 +658,13 @@ test('httpsys: a response that no client may see costs one request, and says why
       res.flushHeaders();
       res.write('y'.repeat(100000));
     }
-    if (req.url === '/100') res.statusCode = 100;
+    if (req.url === '/103') {
+      res.writeHead(103);
+      res.statusCode = 200; // too late
+    }
     res.end(req.url === '/' ? 'x' : undefined);
   }));
-  for (const path of ['/bad', '/twice', '/status', '/199', '/100']) assert.strictEqual((await request(port, { path })).status, 502, path);
+  for (const path of ['/bad', '/twice', '/status', '/199', '/103']) assert.strictEqual((await request(port, { path })).status, 502, path);
   assert.strictEqual((await request(port)).body, 'x');
   await all;
   assert.match(warnings[0], /^HTTPSYS_BAD_RESPONSE .*Content-Length is not one number/);
