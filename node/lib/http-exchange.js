@@ -237,13 +237,17 @@ class HttpExchange extends Exchange {
 
   // conclude ends the response.
   conclude() {
-    if (this.trailerText) this.endWithTrailers(trailerList(this.trailerText));
-    else this.end();
+    this.endAnswer();
     const { socket } = this;
     if (!this.over || socket[kServes] !== true || this.version >= 20) return;
     const rest = socket[kRest] || (socket[kRest] = new Rest(this.loop, this.connection));
     rest.began = this.began;
     socket[kExchange] = rest;
+  }
+
+  endAnswer() {
+    if (this.trailerText) this.endWithTrailers(trailerList(this.trailerText));
+    else this.end();
   }
 
   cancelled(reason) {
@@ -496,7 +500,7 @@ class HttpExchange extends Exchange {
       this.cancel(hard || !this.opaque ? 0 : 1);
     } else if (!hard && (this.answered || (this.raw && this.headSent))) {
       this.last = true;
-      this.end();
+      this.endAnswer();
     } else {
       this.abort(hard);
     }

@@ -191,3 +191,15 @@ both('who has begun to read a body when it is answered reads all of it', async (
     assert.deepStrictEqual(await read, ['body', false, body.startsWith('C') ? {} : { sum: '7' }]);
   }
 });
+
+both('trailers behind which the connection ends, while the request is read', async (t, http) => {
+  const port = await listening(t, http.createServer((req, res) => {
+    req.on('data', () => {});
+    res.writeHead(200, { Trailer: 'Sum' });
+    res.write('answer');
+    res.addTrailers({ Sum: '42' });
+    res.end();
+  }));
+  const got = await talk(port, 'POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 9\r\n\r\nbody');
+  assert.match(got, /answer\r\n0\r\nSum: 42\r\n\r\n$/);
+});
