@@ -80,6 +80,19 @@ func (o *outbox) stored(run cache.Run, cost int) {
 // plain says whether a segment is a buffer.
 func (s *segment) plain() bool { return s.fd < 0 && s.run.Body == nil }
 
+// took notes that the socket has taken n bytes of the first segment, a buffer, and says whether that
+// was all of it: then it is gone.
+func (o *outbox) took(p *pool, n int) bool {
+	s := &o.segments[0]
+	s.at += n
+	o.bytes -= n
+	whole := s.at == len(s.buf)
+	if whole {
+		o.drop(p)
+	}
+	return whole
+}
+
 // drop removes the first segment.
 func (o *outbox) drop(p *pool) {
 	s := &o.segments[0]

@@ -230,12 +230,9 @@ func (c *Conn) flushTLS() {
 				return
 			}
 			c.sent += int64(n)
-			s.at += n
-			o.bytes -= n
-			if s.at < len(s.buf) {
+			if !o.took(&c.s.pool, n) {
 				break
 			}
-			o.drop(&c.s.pool)
 			continue
 		}
 		var plain []byte
@@ -284,9 +281,5 @@ func (c *Conn) flushTLS() {
 			break
 		}
 	}
-	if len(c.out.segments) == 0 {
-		c.out.release(&c.s.pool)
-		c.out = nil
-	}
-	c.proto.settle()
+	c.flushed()
 }

@@ -84,17 +84,9 @@ func (c *Conn) writeBehind(a, b, d []byte) {
 	}
 	c.sent += int64(n)
 	k := min(n, len(ahead))
-	o.segments[0].at += k
-	o.bytes -= k
-	if k == len(ahead) {
-		o.drop(&c.s.pool)
-	}
+	o.took(&c.s.pool, k)
 	c.putOff(n-k, a, b, d)
-	if len(o.segments) == 0 {
-		o.release(&c.s.pool)
-		c.out = nil
-	}
-	c.proto.settle()
+	c.flushed()
 }
 
 // putOff keeps what the socket has not taken, from byte n on.
@@ -139,11 +131,7 @@ func (c *Conn) flush() {
 		} else if s.fd < 0 {
 			n, err = sys.Write(c.fd, s.buf[s.at:], len(o.segments) > 1)
 			if err == nil {
-				s.at += n
-				o.bytes -= n
-				if s.at == len(s.buf) {
-					o.drop(&c.s.pool)
-				}
+				o.took(&c.s.pool, n)
 			}
 		} else {
 			if files <= 0 {
@@ -173,6 +161,11 @@ func (c *Conn) flush() {
 		}
 		c.sent += int64(n)
 	}
+	c.flushed()
+}
+
+// flushed is called when the socket has taken what it takes.
+func (c *Conn) flushed() {
 	if len(c.out.segments) == 0 {
 		c.out.release(&c.s.pool)
 		c.out = nil

@@ -71,11 +71,7 @@ func (d *Daemon) tell(say func(*worker.Channel)) []*session {
 	sessions := make([]*session, 0, len(d.sessions))
 	for _, s := range d.sessions {
 		sessions = append(sessions, s)
-		for i, c := range s.channels {
-			if c != nil {
-				d.units[i].loop.Do(func() { say(c) })
-			}
-		}
+		s.onLoops(say)
 	}
 	return sessions
 }

@@ -25,6 +25,21 @@ func barrier(t *testing.T, app *testkit.App, other *testkit.Client) {
 	other.WantStatus(200)
 }
 
+// eachWindow is barrier for an application that is granted windows meanwhile, and calls f with each.
+func eachWindow(app *testkit.App, other *testkit.Client, f func(stream uint32, n int)) {
+	other.Get("/barrier")
+	for {
+		frame := app.Loop().Next()
+		if frame.Type == channel.Request {
+			app.Loop().Send(testkit.Response(frame.Stream, END|CREDIT, 200, nil, ""))
+			break
+		}
+		n, _ := channel.Uint32(frame.Payload)
+		f(frame.Stream, int(n))
+	}
+	other.WantStatus(200)
+}
+
 // pattern is n bytes that differ from place to place.
 func pattern(n int) string {
 	b := make([]byte, n)
@@ -177,18 +192,10 @@ func TestSlowReaders(t *testing.T) {
 	// Send all that the windows allow, until a barrier brings no new window.
 	for {
 		blocked := push()
-		other.Get("/barrier")
-		for {
-			f := app.Loop().Next()
-			if f.Type == channel.Request {
-				app.Loop().Send(testkit.Response(f.Stream, END|CREDIT, 200, nil, "small"))
-				break
-			}
-			n, _ := channel.Uint32(f.Payload)
-			streams[f.Stream].window += int(n)
+		eachWindow(app, other, func(stream uint32, n int) {
+			streams[stream].window += n
 			blocked = false
-		}
-		other.WantStatus(200)
+		})
 		if blocked {
 			break
 		}

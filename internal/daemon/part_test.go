@@ -125,17 +125,7 @@ func TestMuchBehindLittle(t *testing.T) {
 
 // windows is what the daemon grants for what it was sent so far.
 func windows(app *testkit.App, other *testkit.Client) (n int) {
-	other.Get("/barrier")
-	for {
-		f := app.Loop().Next()
-		if f.Type == channel.Request {
-			app.Loop().Send(testkit.Response(f.Stream, END|CREDIT, 200, nil, ""))
-			break
-		}
-		k, _ := channel.Uint32(f.Payload)
-		n += int(k)
-	}
-	other.WantStatus(200)
+	eachWindow(app, other, func(_ uint32, k int) { n += k })
 	return n
 }
 

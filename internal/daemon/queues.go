@@ -7,6 +7,7 @@ import (
 	"github.com/httpsys/httpsys/internal/exchange"
 	"github.com/httpsys/httpsys/internal/queue"
 	"github.com/httpsys/httpsys/internal/wire/channel"
+	"github.com/httpsys/httpsys/internal/worker"
 )
 
 // privatePrefix begins the names that the daemon makes up for private queues.
@@ -91,11 +92,7 @@ func (s *session) join(q *queueState) {
 		return
 	}
 	q.sessions[s] = struct{}{}
-	for i, c := range s.channels {
-		if c != nil {
-			s.d.units[i].loop.Do(func() { c.Join(q.queue) })
-		}
-	}
+	s.onLoops(func(c *worker.Channel) { c.Join(q.queue) })
 }
 
 // letGo takes those out of q who have given up their last prefix in it, if there
@@ -114,11 +111,7 @@ func (d *Daemon) letGo(q *queueState) {
 	for _, s := range leaving {
 		delete(q.sessions, s)
 		delete(s.queues, q)
-		for i, c := range s.channels {
-			if c != nil {
-				d.units[i].loop.Do(func() { c.LeaveQueue(q.queue) })
-			}
-		}
+		s.onLoops(func(c *worker.Channel) { c.LeaveQueue(q.queue) })
 	}
 }
 
@@ -159,11 +152,7 @@ func (d *Daemon) endSession(s *session, died bool) {
 		}
 	}
 	clear(s.regs) // a call to unregister may still be on its way
-	for i, c := range s.channels {
-		if c != nil {
-			d.units[i].loop.Do(func() { c.End(died) })
-		}
-	}
+	s.onLoops(func(c *worker.Channel) { c.End(died) })
 	for q := range s.queues {
 		delete(q.sessions, s)
 		if len(q.sessions) > 0 {
@@ -188,9 +177,7 @@ const orphanPeriod = 200 * time.Millisecond
 // wait in it: a new worker may come before they have waited too long.
 func (d *Daemon) awaitOrphan(q *queueState) {
 	// What the dead worker had not begun is put back by the loops first.
-	for _, u := range d.units {
-		u.loop.Call(func() {})
-	}
+	d.awaitLoops()
 	t := time.NewTicker(orphanPeriod)
 	defer t.Stop()
 	for {

@@ -37,9 +37,7 @@ type registration struct {
 func (s *session) registerSettled(p channel.RegisterParams) (*channel.RegisterResult, *channel.Error) {
 	result, cerr := s.register(p)
 	if cerr == nil && slices.Contains(p.Tell, channel.TellAccepted) {
-		for _, u := range s.d.units {
-			u.loop.Call(func() {})
-		}
+		s.d.awaitLoops()
 	}
 	return result, cerr
 }
@@ -234,9 +232,7 @@ func (s *session) unregister(p channel.UnregisterParams) (*struct{}, *channel.Er
 		return nil, cerr
 	}
 	s.d.ports.Settle(port)
-	for _, u := range s.d.units { // whoever leaves a queue has left it
-		u.loop.Call(func() {})
-	}
+	s.d.awaitLoops() // whoever leaves a queue has left it
 	return &struct{}{}, nil
 }
 

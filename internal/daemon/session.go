@@ -460,6 +460,22 @@ func (s *session) attach(u *unit, index, fd, begun, window, credit int, tells wo
 	return nil
 }
 
+// onLoops runs f with each channel of the session, on its loop. d.mu is held.
+func (s *session) onLoops(f func(*worker.Channel)) {
+	for i, c := range s.channels {
+		if c != nil {
+			s.d.units[i].loop.Do(func() { f(c) })
+		}
+	}
+}
+
+// awaitLoops returns when the loops have done what they were given before.
+func (d *Daemon) awaitLoops() {
+	for _, u := range d.units {
+		u.loop.Call(func() {})
+	}
+}
+
 // ChannelEnded implements worker.Session. A channel that ended in order is
 // forgotten; one that is lost takes the session with it.
 func (s *session) ChannelEnded(c *worker.Channel, orderly bool, err error) {

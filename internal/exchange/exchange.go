@@ -303,7 +303,7 @@ func (x *Exchange) Takes(n int) bool { return n <= x.grant }
 
 // take checks n bytes of body against the window.
 func (x *Exchange) take(n int) error {
-	if n > x.grant {
+	if !x.Takes(n) {
 		return ErrWindow
 	}
 	x.grant -= n

@@ -46,4 +46,9 @@ function coded(Class, code, message) {
   return err;
 }
 
-module.exports = { listenError, reset, coded };
+// refused tells the program that a response was not sent, and why.
+function refused(why) {
+  process.emitWarning(`a response was not sent: ${why}`, { type: 'HttpsysWarning', code: 'HTTPSYS_BAD_RESPONSE' });
+}
+
+module.exports = { listenError, reset, coded, refused };

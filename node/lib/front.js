@@ -10,7 +10,8 @@ const { Exchange } = require('./channel/exchange');
 const { Session } = require('./channel/session');
 const { disconnected } = require('./http-exchange');
 const { locate } = require('./daemon');
-const { ANY_PORT, onDisconnect } = require('./workers');
+const { ANY_PORT } = require('./prefix');
+const { onDisconnect } = require('./workers');
 const settings = require('./settings');
 
 const RETRY_FIRST = 50;

@@ -17,7 +17,7 @@ const { Cancel, Flag, RequestFlag } = require('./channel/frame');
 const { createSocket, kExchange, kOpaque, kRead, kRest, kServes, kGenuine } = require('./socket');
 const { nop, closeResponse } = require('./response');
 const { IdleConnections, learn } = require('./idle');
-const { reset, coded } = require('./errors');
+const { reset, coded, refused } = require('./errors');
 const { oldClient } = require('./tls');
 const settings = require('./settings');
 const { commandLine } = settings;
@@ -330,8 +330,7 @@ class HttpExchange extends Exchange {
   // program has taken it for its answer.
   refuseStatus(status) {
     if (this.over) return false;
-    process.emitWarning(`a response was not sent: ${status} is no final status`, { type: 'HttpsysWarning', code: 'HTTPSYS_BAD_RESPONSE' });
-    this.dropHeld();
+    refused(`${status} is no final status`);
     this.cancel(0);
     process.nextTick(destroy, this.socket);
     return false;

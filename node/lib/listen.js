@@ -17,6 +17,7 @@ const { AsyncResource } = require('async_hooks');
 const front = require('./front');
 const fragments = require('./fragments');
 const settings = require('./settings');
+const { placeOf } = require('./prefix');
 const { queueName, tellPrimary } = require('./workers');
 const { HttpExchange, accepted } = require('./http-exchange');
 const { IdleConnections } = require('./idle');
@@ -219,12 +220,10 @@ function listening(listener, results) {
 
 // addressOf is what server.address() says of a URL prefix.
 function addressOf(url) {
-  const m = /^https?:\/\/(\[[^\]]*\]|[^:/]*):(\d+)/.exec(url);
-  const host = m[1].replace(/^\[|\]$/g, '');
-  const version = net.isIP(host);
+  const { host, port, version } = placeOf(url);
   return {
     address: version === 0 ? '::' : host,
-    port: Number(m[2]),
+    port,
     family: version === 4 ? 'IPv4' : 'IPv6',
   };
 }

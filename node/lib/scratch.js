@@ -11,6 +11,7 @@ const { Exchange, EMPTY } = require('./channel/exchange');
 const { Cancel, RequestFlag } = require('./channel/frame');
 const { listenError, coded, reset } = require('./errors');
 const { place } = require('./socket');
+const { placeOf } = require('./prefix');
 const { queueName, tellPrimary } = require('./workers');
 const { serve } = require('./fetch/server');
 
@@ -199,7 +200,7 @@ class InboundTcpSocket {
     };
     this.ready = front.register(this.registration).then((result) => {
       this.url = result.url;
-      this.port = Number(/:(\d+)\//.exec(result.url)[1]);
+      this.port = placeOf(result.url).port;
       tellPrimary(null, this.port, 6);
       return this;
     }, (err) => { throw listenError(err, { url }); });

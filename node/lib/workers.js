@@ -4,8 +4,7 @@
 
 const cluster = require('cluster');
 const crypto = require('crypto');
-
-const ANY_PORT = /^[a-z]+:\/\/(?:[^/\]]|\[[^\]]*\])*:0+(?:\/|$)/i;
+const { ANY_PORT } = require('./prefix');
 
 // queueName names the queue that all workers of a cluster share for a prefix. With
 // port 0 each has a prefix of its own, and so a queue.
@@ -30,4 +29,4 @@ function onDisconnect(callback) {
   if (cluster.isWorker) cluster.worker.once('disconnect', callback);
 }
 
-module.exports = { ANY_PORT, queueName, tellPrimary, onDisconnect };
+module.exports = { queueName, tellPrimary, onDisconnect };

@@ -189,14 +189,19 @@ function putPieces(x, w) {
   }
 }
 
+// request is one in HTTP/1.1 without fields; method is its number on the channel.
+function request(loop, stream, flags, method) {
+  const head = Buffer.alloc(32 + 5);
+  head[0] = 5;
+  head[6] = method;
+  head[7] = 11;
+  return new Exchange(loop, stream, flags, head, 0, head.length);
+}
+
 // begin opens a stream as the daemon would; credited says whether its end gives
 // the credit back.
 function begin(loop, stream, credited) {
-  const head = Buffer.alloc(32 + 5);
-  head[0] = 5;
-  head[6] = 1;
-  head[7] = 11;
-  const x = new Exchange(loop, stream, Flag.END, head, 0, head.length);
+  const x = request(loop, stream, Flag.END, 1);
   x.epoch = credited ? loop.epoch : -1;
   loop.streams[stream] = x;
   return x;
@@ -311,9 +316,7 @@ test('a response of pieces keeps to its window', () => {
 test('the end of an answer stays behind what was granted before it', () => {
   const loop = quietLoop();
   loop.bodyWindow = 100;
-  const head = Buffer.alloc(37);
-  head[0] = 5; head[6] = 3; head[7] = 11;
-  const x = new Exchange(loop, 1, 0, head, 0, 37);
+  const x = request(loop, 1, 0, 3);
   loop.streams[1] = x;
   loop.open = 2;
   loop.owed = 1;
@@ -373,9 +376,7 @@ test('a response never overdraws its window', () => {
 test('request bytes are granted again by half windows, and not while they are held', () => {
   const loop = quietLoop();
   loop.bodyWindow = 100;
-  const head = Buffer.alloc(37);
-  head[0] = 5; head[6] = 3; head[7] = 11;
-  const x = new Exchange(loop, 1, 0, head, 0, 37);
+  const x = request(loop, 1, 0, 3);
   x.epoch = -1;
   let take = true;
   x.bodyChunk = () => take;

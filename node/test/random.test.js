@@ -14,6 +14,7 @@ const { once } = require('node:events');
 const { inspect } = require('node:util');
 const nodeHttp = require('node:http');
 const daemon = require('./support/daemon');
+const { talk } = require('./support/client');
 const { make, host, differs } = require('./support/programs');
 const httpsysHttp = require('..').http();
 
@@ -57,14 +58,8 @@ test('what Node decides is the same here', { timeout: 3600000, skip: process.env
 });
 
 // neighbour is a client of the same process: each of its requests has its answer.
-async function neighbour(port) {
-  const socket = net.connect(port, '127.0.0.1');
-  let got = '';
-  socket.setEncoding('latin1');
-  socket.on('data', (d) => { got += d; });
-  socket.end('GET /neighbour HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n');
-  await once(socket, 'close');
-  return got;
+function neighbour(port) {
+  return talk(port, 'GET /neighbour HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n');
 }
 
 test('what no good program does costs nobody else', { timeout: 3600000 }, async () => {

@@ -17,6 +17,7 @@
 const { HEADER, MAX_PAYLOAD, MAX_WINDOW, RESPONSE_FIXED, REQUEST_FIXED, PIECE_COST, Type, Flag, ProtocolError, u32,
   requestStrings, pieceOf } = require('./frame');
 const { COPY_LIMIT } = require('./writer');
+const { refused } = require('../errors');
 
 const SMALL = 16384; // a string that is certainly shorter is written straight into the slab
 const WIDEN = 3; // windows that are added to that of a body which is read quickly
@@ -177,7 +178,7 @@ class Exchange {
     const { out } = this.loop;
     const length = RESPONSE_FIXED + head.length;
     if (length > MAX_PAYLOAD) {
-      process.emitWarning(`a response was not sent: its head has ${head.length} bytes`, { type: 'HttpsysWarning', code: 'HTTPSYS_BAD_RESPONSE' });
+      refused(`its head has ${head.length} bytes`);
       this.cancel(0);
       return;
     }

@@ -16,6 +16,7 @@ const { VERSION, HEADER, Type, Cancel, ProtocolError, encode, encodeJSON, increm
 const { Reader } = require('./reader');
 const { Writer } = require('./writer');
 const clock = require('./clock');
+const { refused } = require('../errors');
 
 const READ_BUFFER = 65536;
 const DEFAULT_WINDOW = 65536;
@@ -268,10 +269,6 @@ class Loop {
     this.connections = new Map();
     for (const facts of connections.values()) this.owner.disconnected(this, facts);
   }
-}
-
-function refused(why) {
-  process.emitWarning(`a response was not sent: ${why}`, { type: 'HttpsysWarning', code: 'HTTPSYS_BAD_RESPONSE' });
 }
 
 module.exports = { Loop, DEFAULT_WINDOW };

@@ -555,8 +555,8 @@ function bytesOf(body) { return typeof body === 'string' ? Buffer.byteLength(bod
 
 // lengthOf is the Content-Length among header fields; -1 if there is none.
 function lengthOf(list) {
-  for (let i = 0; i < list.length; i += 2) if (list[i].length === 14 && list[i].toLowerCase() === 'content-length') return Number(list[i + 1]);
-  return -1;
+  const at = find(list, 'content-length');
+  return at < 0 ? -1 : Number(list[at + 1]);
 }
 
 function disagrees(said, n) {
@@ -567,17 +567,20 @@ function disagrees(said, n) {
 // the bytes that came, but not of the body, which is decoded.
 const DECODED = /^(?:x-gzip|gzip|deflate|br)$/;
 function decoded(list) {
-  const at = list.indexOf('content-encoding');
+  const at = find(list, 'content-encoding');
   if (at < 0 || !list[at + 1].toLowerCase().split(',').every((coding) => DECODED.test(coding.trim()))) return;
   list.splice(at, 2);
-  const length = list.indexOf('content-length');
+  const length = find(list, 'content-length');
   if (length >= 0) list.splice(length, 2);
 }
 
-function has(list, name) {
-  for (let i = 0; i < list.length; i += 2) if (list[i].length === name.length && list[i].toLowerCase() === name) return true;
-  return false;
+// find is where a field begins in a list of names and values; -1 if it is not there.
+function find(list, name) {
+  for (let i = 0; i < list.length; i += 2) if (list[i].length === name.length && list[i].toLowerCase() === name) return i;
+  return -1;
 }
+
+function has(list, name) { return find(list, name) >= 0; }
 
 // flat lists header fields; each Set-Cookie is one of its own.
 function flat(headers) {

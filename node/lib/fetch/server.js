@@ -2,11 +2,11 @@
 
 // serve(): a server for a function from Request to Response.
 
-const net = require('net');
 const front = require('../front');
 const fragments = require('../fragments');
 const { certificateOf } = require('../tls');
 const { listenError, coded } = require('../errors');
+const { placeOf } = require('../prefix');
 const { queueName, tellPrimary } = require('../workers');
 const { FetchExchange, LightRequest, LightResponse, native } = require('./exchange');
 
@@ -53,7 +53,10 @@ class FetchServer {
         throw listenError(err, { url: r.url });
       }
     }
-    for (const { url } of this.results) tellPrimary(...addressOf(url));
+    for (const { url } of this.results) {
+      const { host, port, version } = placeOf(url);
+      tellPrimary(version === 0 ? null : host, port, version === 4 ? 4 : 6);
+    }
     if (typeof this.options.onListen === 'function' && this.closing === null) this.options.onListen(this.handle);
     return this.handle;
   }
@@ -121,13 +124,6 @@ class FetchServer {
   }
 }
 
-// addressOf is what a primary hears of a URL prefix.
-function addressOf(url) {
-  const [, host, port] = /:\/\/(\[[^\]]*\]|[^:/]*):(\d+)/.exec(url);
-  const address = host.replace(/^\[|\]$/g, '');
-  return [net.isIP(address) === 0 ? null : address, Number(port), net.isIPv4(address) ? 4 : 6];
-}
-
 // Handle is what the program gets.
 class Handle {
   #server;
@@ -137,7 +133,7 @@ class Handle {
   // The first URL, and all of them: known when `ready` has resolved.
   get url() { return this.urls[0]; }
   get urls() { return this.#server.results.map((r) => r.url); }
-  get port() { return this.url === undefined ? undefined : Number(/:(\d+)\//.exec(this.url)[1]); }
+  get port() { return this.url === undefined ? undefined : placeOf(this.url).port; }
 
   get ready() {
     this.#server.claimed = true;
